@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Starts the capture process, talks to it, cancels it, ends it. Used by Blender and by scripts; needs no heavy library."""
+
+from __future__ import annotations
+
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import protocol
+from .errors import DiceError, NotInstalled, WorkerDied
+from .paths import MARKER, ROOT, runtime_python
+from .result.store import from_arrays
+from .types import Capture, Progress, silent
+
+GRACE = 1.0  # seconds between asking the process to stop and ending it by force
+
+
+class Client:
+    """One capture process.
+
+    Everything it says arrives in `events` in order: `Hello`, `ProgressMessage`, then `Result` or `Failure`; a
+    process that dies leaves a last `Failure`. A thread of its own fills the queue, so a caller polls without waiting.
+
+    Parameters
+    ----------
+    runtime
+        The runtime folder that install_deps.py made.
+
+    Raises
+    ------
+    NotInstalled
+        When the runtime is missing or incomplete.
+    """
+
+    def __init__(self, runtime: Path) -> None:
+        python = runtime_python(runtime)
+        if not (runtime / MARKER).is_file() or not python.is_file():
+            raise NotInstalled(
+                f"The capture runtime is not installed in {runtime}.",
+                "Press Install in the add-on's preferences, or run install_deps.py.",
+            )
+        self.events: queue.Queue[protocol.Message] = queue.Queue()
+        self.job = 0
+        self._log: deque[str] = deque(maxlen=200)
+        self._stopping = False
+        self._process = subprocess.Popen(
+            [str(python), "-m", f"{__package__.rpartition('.')[2]}.worker"],
+            cwd=ROOT,
+            env={key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME")},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            creationflags=subprocess.CREATE_NO_WINDOW if sys.platform == "win32" else 0,
+        )
+        self._stderr = threading.Thread(target=self._drain, daemon=True)
+        self._stderr.start()
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process.poll() is None
+
+    @property
+    def log(self) -> str:
+        """The last lines of the process' error output."""
+        return "\n".join(self._log)
+
+    def submit(
+        self, path: str = "", *, image: NDArray[np.uint8] | None = None, source: str = "", engine: str = "open",
+        hand: str = "auto",
+    ) -> int:
+        """Ask for a capture of a file, or of an (h, w, 3) uint8 RGB array; gives the job's number."""
+        self.job += 1
+        arrays = {} if image is None else {"image": image}
+        self._send(protocol.CaptureRequest(self.job, engine, hand, str(path), source, arrays))
+        return self.job
+
+    def cancel(self) -> None:
+        """Ask the process to stop the current job. Call `stop` if it does not."""
+        self._send(protocol.Cancel(self.job))
+
+    def stop(self) -> None:
+        """End the process: its input closes, then by force."""
+        self._stopping = True
+        for end in (self._process.stdin.close, self._process.terminate, self._process.kill):  # type: ignore[union-attr]
+            try:
+                end()
+            except OSError:  # a pipe that broke when the process went away
+                pass
+            try:
+                self._process.wait(GRACE)
+                return
+            except subprocess.TimeoutExpired:
+                continue
+
+    def _send(self, message: protocol.Message) -> None:
+        try:
+            protocol.write(self._process.stdin, message)  # type: ignore[arg-type]
+        except (OSError, ValueError):  # the listening thread reports the death with its cause
+            pass
+
+    def _listen(self) -> None:
+        try:
+            while (message := protocol.read(self._process.stdout)) is not None:  # type: ignore[arg-type]
+                self.events.put(message)
+        except (DiceError, OSError, ValueError) as error:
+            self._log.append(str(error))
+        code = self._process.wait()
+        self._stderr.join(GRACE)
+        if not self._stopping:
+            last = next((line for line in reversed(self._log) if line.strip()), "it left no message")
+            self.events.put(
+                protocol.Failure(
+                    self.job, WorkerDied.__name__, f"The capture process stopped (exit code {code}): {last}.",
+                    "Capture again; repair the runtime if it happens again.",
+                )
+            )
+
+    def _drain(self) -> None:
+        for line in self._process.stderr:  # type: ignore[union-attr]
+            self._log.append(line.decode(errors="replace").rstrip())
+
+
+def finish(client: Client, report: Progress = silent, timeout: float = 600.0) -> Capture:
+    """Wait for the current job and give its capture, calling `report` on the way. Raises the job's `DiceError`."""
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            message = client.events.get(timeout=max(deadline - time.monotonic(), 0.01))
+        except queue.Empty:
+            raise WorkerDied(f"The capture process gave no answer for {timeout:.0f} s.", "Capture again.") from None
+        if getattr(message, "job", client.job) != client.job:
+            continue  # the tail of a cancelled job
+        if isinstance(message, protocol.ProgressMessage):
+            report(message.stage, message.fraction)
+        elif isinstance(message, protocol.Failure):
+            raise message.error()
+        elif isinstance(message, protocol.Result):
+            return from_arrays(message.arrays)

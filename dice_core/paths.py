@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where things are. The environment variable DICE_RUNTIME overrides the runtime folder.
+
+A runtime folder holds `python/` (the virtual environment), `models/` (landmark models) and `complete.json`, which
+install_deps.py writes last: without it the folder does not count. It lies outside Blender's own folders so that one
+runtime serves every Blender version and survives an upgrade of the extension.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+MARKER = "complete.json"
+
+
+def data_dir() -> Path:
+    """The user's data folder of this program."""
+    home = Path.home()
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA", home / "AppData" / "Local"))
+    elif sys.platform == "darwin":
+        base = home / "Library" / "Application Support"
+    else:
+        base = Path(os.environ.get("XDG_DATA_HOME", home / ".local" / "share"))
+    return base / "dice-capture"
+
+
+def runtime_dir() -> Path:
+    """The runtime folder: DICE_RUNTIME, or `runtime` in the user's data folder."""
+    override = os.environ.get("DICE_RUNTIME")
+    return Path(override).expanduser().absolute() if override else data_dir() / "runtime"
+
+
+def environment_python(environment: Path) -> Path:
+    """The interpreter of a virtual environment."""
+    return environment / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+
+
+def runtime_python(runtime: Path) -> Path:
+    """The interpreter that the worker runs in."""
+    return environment_python(runtime / "python")
+
+
+def models_dir(runtime: Path) -> Path:
+    """The landmark models."""
+    return runtime / "models"

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the worker and its client say to each other over stdin and stdout.
+
+A message is one line of JSON, then the raw bytes of its arrays, each behind an 8-byte little-endian length. The
+line holds the message's fields, its `type`, and `arrays`: a list of name, dtype and shape. No pickle crosses.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import dataclass, field, fields
+from typing import BinaryIO, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import KINDS, DiceError
+
+VERSION = 1
+MAX_ARRAY_BYTES = 1 << 31
+LENGTH = struct.Struct("<Q")
+
+
+@dataclass(frozen=True)
+class Hello:
+    """Worker -> client, first: the protocol's version, the interpreter, the device in words."""
+
+    version: int
+    python: str
+    device: str
+
+
+@dataclass(frozen=True)
+class CaptureRequest:
+    """Client -> worker: capture the picture at `path`, or the array `image` ((h, w, 3) uint8 RGB) called `source`."""
+
+    job: int
+    engine: str = "open"
+    hand: str = "auto"
+    path: str = ""
+    source: str = ""
+    arrays: dict[str, NDArray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """Client -> worker: stop the job as soon as you can."""
+
+    job: int
+
+
+@dataclass(frozen=True)
+class ProgressMessage:
+    """Worker -> client: the stage of the job and the fraction of the whole that is done."""
+
+    job: int
+    stage: str
+    fraction: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """Worker -> client: the capture as `result.store.to_arrays` gives it."""
+
+    job: int
+    arrays: dict[str, NDArray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Worker -> client: the error that ended the job; `kind` is a class name of `errors`."""
+
+    job: int
+    kind: str
+    message: str
+    remedy: str
+
+    @classmethod
+    def of(cls, job: int, error: DiceError) -> Failure:
+        return cls(job, type(error).__name__, error.message, error.remedy)
+
+    def error(self) -> DiceError:
+        return KINDS.get(self.kind, DiceError)(self.message, self.remedy)
+
+
+Message: TypeAlias = "Hello | CaptureRequest | Cancel | ProgressMessage | Result | Failure"
+TYPES = {cls.__name__: cls for cls in (Hello, CaptureRequest, Cancel, ProgressMessage, Result, Failure)}
+
+
+def write(stream: BinaryIO, message: Message) -> None:
+    """Send one message and flush."""
+    arrays: dict[str, NDArray] = getattr(message, "arrays", {})
+    header = {item.name: getattr(message, item.name) for item in fields(message) if item.name != "arrays"}
+    header["type"] = type(message).__name__
+    header["arrays"] = [
+        {"name": name, "dtype": array.dtype.str, "shape": list(array.shape)} for name, array in arrays.items()
+    ]
+    stream.write(json.dumps(header).encode() + b"\n")
+    for array in arrays.values():
+        data = np.ascontiguousarray(array).tobytes()
+        stream.write(LENGTH.pack(len(data)))
+        stream.write(data)
+    stream.flush()
+
+
+def read(stream: BinaryIO) -> Message | None:
+    """Receive one message; None at the end of the stream.
+
+    Raises
+    ------
+    DiceError
+        When what arrives is not a message of this protocol.
+    """
+    line = stream.readline()
+    if not line:
+        return None
+    try:
+        header = json.loads(line)
+        cls = TYPES[header.pop("type")]
+        arrays = {item["name"]: _read_array(stream, item) for item in header.pop("arrays")}
+        return cls(**header, arrays=arrays) if arrays else cls(**header)
+    except EOFError:
+        return None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DiceError(
+            "The capture process sent something that is not a message.",
+            "Restart the capture; repair the runtime if it happens again.",
+        ) from error
+
+
+def _read_array(stream: BinaryIO, item: dict) -> NDArray:
+    dtype = np.dtype(item["dtype"])
+    if dtype.hasobject:
+        raise ValueError("arrays of objects are not allowed")
+    (length,) = LENGTH.unpack(_read_exactly(stream, LENGTH.size))
+    shape = tuple(int(size) for size in item["shape"])
+    if length != dtype.itemsize * int(np.prod(shape, dtype=np.int64)) or length > MAX_ARRAY_BYTES:
+        raise ValueError("an array's length does not fit its shape")
+    return np.frombuffer(bytearray(_read_exactly(stream, length)), dtype).reshape(shape)
+
+
+def _read_exactly(stream: BinaryIO, count: int) -> bytes:
+    parts = []
+    while count:
+        part = stream.read(count)
+        if not part:
+            raise EOFError
+        parts.append(part)
+        count -= len(part)
+    return b"".join(parts)

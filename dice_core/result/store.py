@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The result file: an npz without pickle. docs/result-format.md describes every key."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DiceError
+from ..types import SIDES, Camera, Capture, Hand, Head
+
+SCHEMA = 1
+HEAD_KEYS = ("vertices", "faces", "deformation", "contact", "landmarks")
+HAND_KEYS = ("vertices", "faces", "contact", "joints")
+PREFIXES = {"params": np.asarray, "quality": float, "timings": float}
+
+
+def to_arrays(capture: Capture) -> dict[str, NDArray]:
+    """A capture as named arrays: what the file holds and what the worker sends."""
+    camera = capture.camera
+    arrays: dict[str, NDArray] = {
+        "schema": np.int32(SCHEMA),
+        "engine": np.str_(capture.engine),
+        "source": np.str_(capture.source),
+        "frame": np.int32(capture.frame),
+        "image_size": np.int32(camera.image_size),
+        "camera_model": np.str_(camera.model),
+        "contact_state": np.str_(capture.contact_state),
+        "contact_probability": np.float32(capture.contact_probability),
+    }
+    if camera.matrix is not None:
+        arrays["camera_matrix"] = np.float32(camera.matrix)
+    if camera.ortho is not None:
+        arrays["camera_ortho"] = np.float32(camera.ortho)
+    if capture.head is not None:
+        arrays |= {f"head_{key}": getattr(capture.head, key) for key in HEAD_KEYS}
+    for hand in capture.hands:
+        arrays |= {f"hand_{hand.side}_{key}": getattr(hand, key) for key in HAND_KEYS}
+    for name, value in capture.params.items():
+        arrays[f"params_{name}"] = np.asarray(value)
+    for prefix in ("quality", "timings"):
+        arrays |= {f"{prefix}_{name}": np.float32(value) for name, value in getattr(capture, prefix).items()}
+    return {key: np.asarray(value) for key, value in arrays.items()}
+
+
+def from_arrays(arrays: Mapping[str, NDArray]) -> Capture:
+    """The capture that `to_arrays` took apart.
+
+    Raises
+    ------
+    DiceError
+        When a key is missing, a shape is wrong, a number is not finite or the schema is newer than this program.
+    """
+    try:
+        schema = int(arrays["schema"])
+        if schema > SCHEMA:
+            raise DiceError(
+                f"The result was written by a newer version (schema {schema}, this program reads {SCHEMA}).",
+                "Update the extension.",
+            )
+        capture = _assemble(arrays)
+    except (KeyError, ValueError, TypeError) as error:
+        raise DiceError(f"This is not a complete capture result ({error}).", "Capture the picture again.") from error
+    _check(capture)
+    return capture
+
+
+def _assemble(arrays: Mapping[str, NDArray]) -> Capture:
+    def floats(key: str) -> NDArray[np.float32]:
+        return np.asarray(arrays[key], np.float32)
+
+    def part(prefix: str, keys: tuple[str, ...]) -> dict[str, NDArray]:
+        return {key: arrays[f"{prefix}_{key}"].astype(np.int32 if key == "faces" else np.float32) for key in keys}
+
+    width, height = (int(value) for value in arrays["image_size"])
+    perspective = str(arrays["camera_model"]) == "perspective"
+    sides = [side for side in SIDES if f"hand_{side}_vertices" in arrays]
+    groups = {
+        prefix: {key[len(prefix) + 1 :]: convert(arrays[key]) for key in arrays if key.startswith(prefix + "_")}
+        for prefix, convert in PREFIXES.items()
+    }
+    return Capture(
+        engine=str(arrays["engine"]),
+        source=str(arrays["source"]),
+        frame=int(arrays["frame"]),
+        camera=Camera(
+            (width, height),
+            matrix=floats("camera_matrix") if perspective else None,
+            ortho=None if perspective else floats("camera_ortho"),
+        ),
+        head=Head(**part("head", HEAD_KEYS)) if "head_vertices" in arrays else None,
+        hands=tuple(Hand(side=side, **part(f"hand_{side}", HAND_KEYS)) for side in sides),
+        contact_state=str(arrays["contact_state"]),  # type: ignore[arg-type]
+        contact_probability=float(arrays["contact_probability"]),
+        **groups,
+    )
+
+
+def _check(capture: Capture) -> None:
+    parts = [("head", capture.head)] if capture.head is not None else []
+    parts += [(f"hand_{hand.side}", hand) for hand in capture.hands]
+    for name, mesh in parts:
+        count = len(mesh.vertices)
+        per_vertex = {"vertices": (count, 3), "contact": (count,), "deformation": (count, 3)}
+        for key in HEAD_KEYS if name == "head" else HAND_KEYS:
+            array = getattr(mesh, key)
+            if key in per_vertex and array.shape != per_vertex[key]:
+                raise DiceError(f"{name}_{key} has shape {array.shape}, not {per_vertex[key]}.", "Capture again.")
+            if not np.isfinite(array).all():
+                raise DiceError(f"{name}_{key} holds numbers that are not finite.", "Capture the picture again.")
+        if mesh.faces.size and (mesh.faces.min() < 0 or mesh.faces.max() >= count):
+            raise DiceError(f"{name}_faces names vertices that do not exist.", "Capture the picture again.")
+
+
+def save(path: Path, capture: Capture) -> None:
+    """Write a capture; the file appears whole or not at all."""
+    with atomic(Path(path)) as temporary, open(temporary, "wb") as file:
+        np.savez_compressed(file, **to_arrays(capture))  # type: ignore[arg-type]
+
+
+def load(path: Path) -> Capture:
+    """Read a capture. Raises `DiceError` when the file is missing, broken or holds pickled objects."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {key: archive[key] for key in archive.files}
+    except FileNotFoundError as error:
+        raise DiceError(f"There is no file {path}.", "Check the path.") from error
+    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        raise DiceError(f"{Path(path).name} is not a capture result.", "Choose an .npz that this program wrote.") from error
+    return from_arrays(arrays)
+
+
+class atomic:
+    """`with atomic(path) as temporary`: a sibling file to write, renamed to `path` when the block succeeds."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+
+    def __enter__(self) -> Path:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(prefix=".", suffix=self.path.suffix, dir=self.path.parent)
+        except OSError as error:
+            raise DiceError(
+                f"Cannot write to the folder {self.path.parent} ({error.strerror}).",
+                "Choose a folder you may write to.",
+            ) from error
+        os.close(handle)
+        self.temporary = Path(name)
+        return self.temporary
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: object) -> None:
+        if kind is None:
+            mask = os.umask(0)
+            os.umask(mask)
+            self.temporary.chmod(0o666 & ~mask)
+            os.replace(self.temporary, self.path)
+            return
+        self.temporary.unlink(missing_ok=True)
+        if isinstance(value, OSError):
+            raise DiceError(
+                f"Cannot write {self.path.name} ({value.strerror}).", "Free some disk space or choose another folder."
+            ) from value

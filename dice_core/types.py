@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The nouns of the project. All coordinates are metres in camera space: x right, y down, z forward."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float32]
+Side = Literal["right", "left"]
+ContactState = Literal["touch", "no-touch", "unsure", "no-hand", "no-head"]
+
+SIDES: tuple[Side, Side] = ("right", "left")
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture, ready for an engine.
+
+    Attributes
+    ----------
+    pixels
+        (h, w, 3) uint8 RGB, upright, reduced so that the longer side is at most `media.decode.WORKING_SIDE`.
+    size
+        Width and height of the full picture in pixels, after EXIF rotation.
+    source
+        File name or image name, for people.
+    focal
+        Focal length in pixels of the full picture, or None when the picture does not say.
+    index
+        Position in a sequence, 0 for one picture.
+    """
+
+    pixels: NDArray[np.uint8]
+    size: tuple[int, int]
+    source: str
+    focal: float | None = None
+    index: int = 0
+
+    @property
+    def scale(self) -> float:
+        """Full-picture pixels per working pixel."""
+        return self.size[0] / self.pixels.shape[1]
+
+
+@dataclass(frozen=True)
+class Camera:
+    """The camera that took the picture, in pixels of the full picture, origin at the top-left corner.
+
+    Attributes
+    ----------
+    image_size
+        Width, height.
+    matrix
+        (3, 3) float32 intrinsics of a perspective camera, or None.
+    ortho
+        (3,) float32 scale, tx, ty of an orthographic camera (u = scale x + tx, v = scale y + ty), or None.
+    """
+
+    image_size: tuple[int, int]
+    matrix: Array | None = None
+    ortho: Array | None = None
+
+    def __post_init__(self) -> None:
+        if (self.matrix is None) == (self.ortho is None):
+            raise ValueError("a camera is either perspective (matrix) or orthographic (ortho)")
+
+    @property
+    def model(self) -> Literal["perspective", "orthographic"]:
+        return "orthographic" if self.matrix is None else "perspective"
+
+    def project(self, points: NDArray) -> NDArray:
+        """(N, 3) points in camera space -> (N, 2) pixels."""
+        if self.matrix is None:
+            assert self.ortho is not None
+            return points[:, :2] * self.ortho[0] + self.ortho[1:]
+        homogeneous = points @ self.matrix.T
+        return homogeneous[:, :2] / homogeneous[:, 2:]
+
+
+@dataclass(frozen=True)
+class Head:
+    """A posed head.
+
+    Attributes
+    ----------
+    vertices, faces
+        (V, 3) float32 metres in camera space, without contact deformation; (F, 3) int32.
+    deformation
+        (V, 3) float32, displacement to add: deformed = vertices + deformation.
+    contact
+        (V,) float32, probability 0..1.
+    landmarks
+        (68, 3) float32 in iBUG order.
+    """
+
+    vertices: Array
+    faces: NDArray[np.int32]
+    deformation: Array
+    contact: Array
+    landmarks: Array
+
+
+@dataclass(frozen=True)
+class Hand:
+    """A posed hand.
+
+    Attributes
+    ----------
+    side
+        `right` or `left`, the person's own.
+    vertices, faces
+        (V, 3) float32 metres in camera space; (F, 3) int32.
+    contact
+        (V,) float32, probability 0..1.
+    joints
+        (21, 3) float32 in OpenPose order: wrist, then thumb to little finger from the palm to the tip.
+    """
+
+    side: Side
+    vertices: Array
+    faces: NDArray[np.int32]
+    contact: Array
+    joints: Array
+
+
+@dataclass(frozen=True)
+class Capture:
+    """What an engine found in one picture. `result.store` reads and writes it.
+
+    Attributes
+    ----------
+    engine, source, frame
+        Who made it, from which file, from which picture of a sequence.
+    contact_state
+        `touch`, `no-touch` or `unsure`; `no-hand` or `no-head` when there was nothing to compare.
+    contact_probability
+        0..1.
+    params
+        The engine's own parameters by name (identity, expression, pose, ...).
+    quality
+        Numbers that say how good the fit is (see docs/result-format.md).
+    timings
+        Seconds by stage.
+    """
+
+    engine: str
+    source: str
+    camera: Camera
+    head: Head | None
+    hands: tuple[Hand, ...]
+    contact_state: ContactState
+    contact_probability: float
+    frame: int = 0
+    params: dict[str, NDArray] = field(default_factory=dict)
+    quality: dict[str, float] = field(default_factory=dict)
+    timings: dict[str, float] = field(default_factory=dict)
+
+
+class Progress(Protocol):
+    """Called by long work: the name of the stage and the fraction done. May raise `Cancelled`."""
+
+    def __call__(self, stage: str, fraction: float) -> None: ...
+
+
+def silent(stage: str, fraction: float) -> None:
+    """A `Progress` that tells nobody."""
+
+

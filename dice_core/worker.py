@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The capture process: requests on stdin, answers on stdout, one job at a time. `client` starts it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import queue
+import sys
+import threading
+from typing import BinaryIO
+
+from . import protocol
+from .errors import Cancelled, DiceError
+from .pipeline import Pipeline
+from .result.store import to_arrays
+
+
+class Worker:
+    """Answers requests until its input ends. Engines stay loaded between jobs."""
+
+    def __init__(self, source: BinaryIO, target: BinaryIO) -> None:
+        self.source = source
+        self.target = target
+        self.requests: queue.Queue[protocol.CaptureRequest | None] = queue.Queue()
+        self.cancelled: set[int] = set()
+        self.pipeline = Pipeline()
+
+    def run(self) -> None:
+        """Greet, then work until the client goes away."""
+        self._send(protocol.Hello(protocol.VERSION, platform.python_version(), self.pipeline.device))
+        threading.Thread(target=self._listen, daemon=True).start()
+        while (request := self.requests.get()) is not None:
+            self._send(self._answer(request))
+
+    def _listen(self) -> None:
+        # The client's death closes our stdin: that ends even a job in progress, so that no process is left behind.
+        while (message := protocol.read(self.source)) is not None:
+            if isinstance(message, protocol.Cancel):
+                self.cancelled.add(message.job)
+            elif isinstance(message, protocol.CaptureRequest):
+                self.requests.put(message)
+        os._exit(0)
+
+    def _answer(self, request: protocol.CaptureRequest) -> protocol.Message:
+        def report(stage: str, fraction: float) -> None:
+            if request.job in self.cancelled:
+                raise Cancelled()
+            self._send(protocol.ProgressMessage(request.job, stage, fraction))
+
+        try:
+            image = request.arrays.get("image")
+            capture = self.pipeline.capture(
+                request.path if image is None else image,
+                engine=request.engine,
+                hand=request.hand,
+                source=request.source,
+                report=report,
+            )
+            return protocol.Result(request.job, to_arrays(capture))
+        except DiceError as error:
+            return protocol.Failure.of(request.job, error)
+        except Exception as error:  # a broken picture must not end the process: the next job may be fine
+            sys.excepthook(type(error), error, error.__traceback__)
+            unexpected = DiceError(f"Unexpected {type(error).__name__}: {error}.", "Please report it with the log.")
+            return protocol.Failure.of(request.job, unexpected)
+
+    def _send(self, message: protocol.Message) -> None:
+        protocol.write(self.target, message)
+
+
+def main() -> None:
+    """Take stdin and stdout for the protocol; whatever libraries print goes to stderr."""
+    target = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    Worker(sys.stdin.buffer, target).run()
+
+
+if __name__ == "__main__":
+    main()
