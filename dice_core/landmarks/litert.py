@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Face and hand landmarks from the MediaPipe models, run with LiteRT.
+
+Each object is found on the whole picture (and again on crops, so that small ones are not missed), landmarked, and
+landmarked a second time on the crop that the first landmarks define, as MediaPipe's graphs do in tracking mode.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+from numpy.typing import NDArray
+
+from ..types import Side
+from . import models
+from .regions import Box, Region, anchors, decode_boxes
+
+FACE_SIZE, FACE_ANCHORS = 128, anchors(((16, 2), (8, 6)))
+PALM_SIZE, PALM_ANCHORS = 192, anchors(((24, 2), (12, 6)))
+FACE_SCORE, PALM_SCORE = 0.4, 0.2  # low: the landmark models' own scores decide
+FACE_PRESENCE, HAND_PRESENCE = 0.5, 0.5
+EYE_CORNERS = ((33, 133), (362, 263))  # (outer, inner) of the person's right eye, (inner, outer) of the left
+PALM_POINTS = [0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18]
+
+
+@dataclass(frozen=True)
+class FaceLandmarks:
+    """(478, 2) pixels of the picture given (468 face mesh points, then 5 iris points an eye) and a score 0..1."""
+
+    points: NDArray
+    score: float
+
+
+@dataclass(frozen=True)
+class HandLandmarks:
+    """One hand.
+
+    Attributes
+    ----------
+    points
+        (21, 2) pixels of the picture given.
+    world
+        (21, 3) metres about the hand's centre, camera axes (x right, y down, z forward).
+    side
+        The person's own.
+    score, side_score
+        0..1: that there is a hand; that the side is right.
+    """
+
+    points: NDArray
+    world: NDArray
+    side: Side
+    score: float
+    side_score: float
+
+
+class _Model:
+    """A tflite file and the sizes of its outputs, largest first."""
+
+    def __init__(self, path: Path, threads: int) -> None:
+        self.interpreter = Interpreter(model_path=str(path), num_threads=threads)
+        self.interpreter.allocate_tensors()
+        self.input = self.interpreter.get_input_details()[0]["index"]
+        self.outputs = [detail["index"] for detail in self.interpreter.get_output_details()]
+
+    def __call__(self, pixels: NDArray) -> list[NDArray]:
+        self.interpreter.set_tensor(self.input, pixels[None].astype(np.float32))
+        self.interpreter.invoke()
+        return [self.interpreter.get_tensor(index)[0] for index in self.outputs]
+
+
+class Landmarker:
+    """The five models, loaded once.
+
+    Parameters
+    ----------
+    folder
+        Where the tflite files are.
+    threads
+        For each model.
+
+    Raises
+    ------
+    NotInstalled
+        When a file is missing.
+    """
+
+    def __init__(self, folder: Path, threads: int = 2) -> None:
+        def load(name: str) -> _Model:
+            return _Model(models.path(folder, name), threads)
+
+        self.face_detector, self.face_mesh = load("face_detection_short_range"), load("face_landmark")
+        self.iris = load("iris_landmark")
+        self.palm_detector, self.hand_mesh = load("palm_detection_full"), load("hand_landmark_full")
+
+    def faces(self, pixels: NDArray[np.uint8]) -> list[FaceLandmarks]:
+        """Every face in an (h, w, 3) uint8 RGB picture, largest first."""
+        boxes = self._detect_faces(pixels, [whole(pixels)]) or self._detect_faces(pixels, tiles(pixels))
+        found = [face for box in boxes if (face := self._face(pixels, box)) is not None]
+        return sorted(_distinct(found), key=lambda face: -np.ptp(face.points, axis=0).max())
+
+    def hands(self, pixels: NDArray[np.uint8], near: NDArray | None = None) -> list[HandLandmarks]:
+        """Every hand in a picture, best first; `near`: points of a face, about which to look more closely."""
+        regions = [whole(pixels)] if near is None else [whole(pixels), around(near, 3.2)]
+        boxes = [box for region in regions for box in self._detect_palms(pixels, region)]
+        found = [hand for box in boxes if (hand := self._hand(pixels, box)) is not None]
+        return _distinct(sorted(found, key=lambda hand: -hand.score))
+
+    def _detect_faces(self, pixels: NDArray[np.uint8], regions: list[Region]) -> list[Box]:
+        boxes = []
+        for region in regions:
+            raw, logits = self.face_detector(region.crop(pixels, FACE_SIZE) / 127.5 - 1.0)
+            boxes += decode_boxes(
+                raw, logits[:, 0], FACE_ANCHORS, FACE_SIZE, region.to_picture(FACE_SIZE), FACE_SCORE
+            )
+        return boxes
+
+    def _detect_palms(self, pixels: NDArray[np.uint8], region: Region) -> list[Box]:
+        raw, logits = self.palm_detector(region.crop(pixels, PALM_SIZE) / 255.0)
+        return decode_boxes(raw, logits[:, 0], PALM_ANCHORS, PALM_SIZE, region.to_picture(PALM_SIZE), PALM_SCORE)
+
+    def _face(self, pixels: NDArray[np.uint8], box: Box) -> FaceLandmarks | None:
+        eyes = box.keypoints[1] - box.keypoints[0]
+        region = Region(box.center, 1.5 * float(box.size.max()), float(np.arctan2(eyes[1], eyes[0])))
+        score = 0.0
+        for _ in range(2):
+            mesh, logit = self.face_mesh(region.crop(pixels, 192) / 255.0)
+            score = float(1 / (1 + np.exp(-np.clip(logit.ravel()[0], -60, 60))))
+            if score < FACE_PRESENCE:
+                return None
+            points = _transform(mesh.reshape(-1, 3)[:, :2], region.to_picture(192))
+            eyes = points[263] - points[33]
+            low, high = points.min(0), points.max(0)
+            region = Region((low + high) / 2, 1.5 * float((high - low).max()), float(np.arctan2(eyes[1], eyes[0])))
+        return FaceLandmarks(np.vstack([points, *self._irises(pixels, points, region.angle)]), score)
+
+    def _irises(self, pixels: NDArray[np.uint8], points: NDArray, angle: float) -> list[NDArray]:
+        irises = []
+        for index, corners in enumerate(EYE_CORNERS):
+            first, second = points[list(corners)]
+            region = Region((first + second) / 2, 2.3 * float(np.linalg.norm(second - first)), angle)
+            crop = region.crop(pixels, 64)
+            mirrored = index == 1  # the model knows one eye; the other is shown to it in a mirror
+            _, iris = self.iris((crop[:, ::-1] if mirrored else crop) / 255.0)
+            found = iris.reshape(5, 3)[:, :2].copy()
+            if mirrored:
+                found[:, 0] = 64 - found[:, 0]
+            irises.append(_transform(found, region.to_picture(64)))
+        return irises
+
+    def _hand(self, pixels: NDArray[np.uint8], box: Box) -> HandLandmarks | None:
+        axis = box.keypoints[2] - box.keypoints[0]
+        region = Region(box.center, 2.6 * float(box.size.max()), float(np.arctan2(axis[1], axis[0]) + np.pi / 2))
+        region = Region(region.center + region.rotation @ [0, -0.5 * box.size.max()], region.side, region.angle)
+        for _ in range(2):
+            screen, presence, right, world = self.hand_mesh(region.crop(pixels, 224) / 255.0)
+            if presence.ravel()[0] < HAND_PRESENCE:
+                return None
+            points = _transform(screen.reshape(21, 3)[:, :2], region.to_picture(224))
+            metres = world.reshape(21, 3).astype(np.float64)
+            metres[:, :2] = metres[:, :2] @ region.rotation.T
+            region = hand_region(points)
+        chance = float(right.ravel()[0])
+        side: Side = "right" if chance > 0.5 else "left"
+        return HandLandmarks(points, metres, side, float(presence.ravel()[0]), max(chance, 1 - chance))
+
+
+def whole(pixels: NDArray[np.uint8]) -> Region:
+    """The square that holds the whole picture."""
+    height, width = pixels.shape[:2]
+    return Region(np.array([width / 2, height / 2]), float(max(width, height)))
+
+
+def around(points: NDArray, factor: float) -> Region:
+    """The upright square about points, `factor` times their extent."""
+    low, high = points.min(0), points.max(0)
+    return Region((low + high) / 2, factor * float((high - low).max()))
+
+
+def tiles(pixels: NDArray[np.uint8]) -> list[Region]:
+    """Overlapping squares at a half and a quarter of the longer side, for faces too small on the whole picture."""
+    height, width = pixels.shape[:2]
+    regions = []
+    for part in (2, 4):
+        side = max(width, height) / part
+        for top in np.arange(0, max(height - side / 2, 1), side / 2):
+            for left in np.arange(0, max(width - side / 2, 1), side / 2):
+                regions.append(Region(np.array([left + side / 2, top + side / 2]), side))
+    return regions
+
+
+def hand_region(points: NDArray) -> Region:
+    """The crop that a hand's landmarks define (MediaPipe's HandLandmarksToRect: palm box, twice its size)."""
+    knuckles = ((points[5] + points[13]) / 2 + points[9]) / 2 - points[0]
+    angle = float(np.arctan2(knuckles[1], knuckles[0]) + np.pi / 2)
+    turned = points[PALM_POINTS] @ Region(points[0], 1.0, angle).rotation
+    low, high = turned.min(0), turned.max(0)
+    side = float((high - low).max())
+    rotation = Region(points[0], 1.0, angle).rotation
+    return Region(rotation @ ((low + high) / 2 + [0, -0.1 * (high - low)[1]]), 2.0 * side, angle)
+
+
+def _transform(points: NDArray, matrix: NDArray) -> NDArray:
+    return points.astype(np.float64) @ matrix[:, :2].T + matrix[:, 2]
+
+
+Found = TypeVar("Found", FaceLandmarks, HandLandmarks)
+
+
+def _distinct(found: list[Found]) -> list[Found]:
+    """Without repeats: two finds whose points lie on each other are one object, seen in two crops."""
+    kept: list[Found] = []
+    for one in found:
+        size = np.ptp(one.points, axis=0).max()
+        if all(np.linalg.norm(one.points - other.points, axis=1).mean() > 0.35 * size for other in kept):
+            kept.append(one)
+    return kept
