@@ -28,7 +28,7 @@ class Worker:
 
     def run(self) -> None:
         """Greet, then work until the client goes away."""
-        self._send(protocol.Hello(protocol.VERSION, platform.python_version(), self.pipeline.device))
+        self._send(protocol.Hello(protocol.VERSION, platform.python_version(), "CPU: the open engine needs no GPU"))
         threading.Thread(target=self._listen, daemon=True).start()
         while (request := self.requests.get()) is not None:
             self._send(self._answer(request))

@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The open engine: LiteRT landmarks, the open body, and geometry. Needs no GPU and nothing that is licensed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ..body.openbody import EYEBALL, POSE, SHAPES, SKIN, TONGUE, hand_model, head_model
+from ..errors import NothingFound
+from ..fit.camera import guess_camera
+from ..fit.hand import HandFit, HandObservation, fit_hand
+from ..fit.head import HeadFit, fit_head
+from ..fit.placement import Placement, place_hand
+from ..interaction.contact import mutual_contact
+from ..interaction.deform import deformation
+from ..interaction.distance import Surface
+from ..landmarks.litert import FaceLandmarks, HandLandmarks, Landmarker
+from ..types import SIDES, Camera, Capture, ContactState, Frame, Hand, Head, Progress
+from .base import HandChoice
+
+STAGES = ("landmarks", "head", "hands", "placement", "contact", "deformation")
+OCCLUDED = 0.3  # weight of face landmarks that a hand covers
+PRESS_FLOOR, PRESS_SOFT = 0.001, 0.009  # metres that skin over bone and the softest skin may be pressed in
+RANKING: tuple[ContactState, ...] = ("touch", "unsure", "no-touch")
+
+
+@dataclass
+class _Hand:
+    """A hand on its way through the stages."""
+
+    seen: HandLandmarks
+    observation: HandObservation
+    fit: HandFit
+    placement: Placement | None = None
+    contact: NDArray = field(default_factory=lambda: np.zeros(0, np.float32))
+
+
+class OpenEngine:
+    """See `Engine`.
+
+    Parameters
+    ----------
+    models
+        Folder of the landmark models.
+    """
+
+    name = "open"
+    device = "CPU: the open engine needs no GPU"
+
+    def __init__(self, models: Path) -> None:
+        self.landmarker = Landmarker(models)
+        self.head = head_model()
+        self.solid = self.head.faces[(self.head.part[self.head.faces] != TONGUE).all(1)]
+        self.skin = self.head.part == SKIN
+        softness = np.where(self.skin, self.head.softness, 0.0)
+        self.allowed = PRESS_FLOOR + PRESS_SOFT * softness[self.solid].mean(1)
+
+    def capture(self, frame: Frame, hand: HandChoice, report: Progress) -> Capture:
+        """See `Engine.capture`."""
+        clock = _Clock(report)
+        camera = guess_camera(frame)
+        with clock("landmarks"):
+            face, seen = self._landmarks(frame)
+        if face is None and not seen:
+            raise NothingFound(
+                f"No face and no hand were found in {frame.source}.",
+                "Choose a picture in which the face and the hand are well lit and large enough.",
+            )
+        with clock("head"):
+            head = None if face is None else fit_head(self.head, face.points, camera, _occlusion(face, seen))
+        with clock("hands"):
+            hands = [self._fit(one, camera, head) for one in _assign_sides(seen, hand)]
+        surface = None if head is None else Surface(head.vertices, self.solid, self.head.neck_rim)
+        with clock("placement"):
+            for one in hands if surface is not None else ():
+                self._place(one, camera, surface)
+        hands = _chosen(hands, hand)
+        with clock("contact"):
+            contact = self._contact(head, surface, hands)
+        with clock("deformation"):
+            displaced = self._deformation(head, hands)
+        return Capture(
+            engine=self.name,
+            source=frame.source,
+            frame=frame.index,
+            camera=camera,
+            head=None if head is None else self._head_result(head, displaced, contact),
+            hands=tuple(_hand_result(one) for one in hands),
+            **_contact_state(head, hands),
+            params=_params(head, hands),
+            quality=self._quality(face, head, hands, surface, displaced),
+            timings=clock.seconds,
+        )
+
+    def _landmarks(self, frame: Frame) -> tuple[FaceLandmarks | None, list[HandLandmarks]]:
+        """The largest face and every hand, in pixels of the full picture."""
+        faces = self.landmarker.faces(frame.pixels)
+        face = faces[0] if faces else None
+        hands = self.landmarker.hands(frame.pixels, None if face is None else face.points)
+        scaled = [replace(one, points=one.points * frame.scale) for one in hands]
+        return None if face is None else replace(face, points=face.points * frame.scale), scaled
+
+    def _fit(self, seen: HandLandmarks, camera: Camera, head: HeadFit | None) -> _Hand:
+        observation = HandObservation(seen.points, seen.world)
+        depth = None if head is None else float(head.vertices[self.head.part == EYEBALL, 2].mean())
+        return _Hand(seen, observation, fit_hand(hand_model(seen.side), observation, camera, depth))
+
+    def _place(self, hand: _Hand, camera: Camera, surface: Surface) -> None:
+        model = hand_model(hand.seen.side)
+        hand.placement = place_hand(model, hand.observation, camera, hand.fit, surface, self.allowed)
+        hand.fit = hand.placement.fit
+
+    def _contact(self, head: HeadFit | None, surface: Surface | None, hands: list[_Hand]) -> NDArray[np.float32]:
+        total = np.zeros(len(self.head.mean), np.float32)
+        for hand in hands:
+            hand.contact = np.zeros(len(hand.fit.vertices), np.float32)
+            if head is None or surface is None or not _touching(hand):
+                continue
+            on_head, hand.contact = mutual_contact(
+                surface, _surface(hand), head.vertices, hand.fit.vertices, self.skin
+            )
+            total = np.maximum(total, on_head)
+        return total
+
+    def _deformation(self, head: HeadFit | None, hands: list[_Hand]) -> NDArray[np.float32]:
+        pushing = [_dense(hand) for hand in hands if _touching(hand)]
+        if head is None or not pushing:
+            return np.zeros_like(self.head.mean, np.float32)
+        return deformation(
+            head.vertices, self.solid, self.head.softness, self.skin, self.head.neck_rim, np.vstack(pushing)
+        )
+
+    def _head_result(self, head: HeadFit, displaced: NDArray, contact: NDArray) -> Head:
+        landmarks = self.head.landmarks(head.vertices)[self.head.ibug]
+        faces = np.int32(self.head.faces)
+        return Head(np.float32(head.vertices), faces, displaced, contact, np.float32(landmarks))
+
+    def _quality(self, face: FaceLandmarks | None, head: HeadFit | None, hands: list[_Hand],
+                 surface: Surface | None, displaced: NDArray) -> dict[str, float]:
+        quality: dict[str, float] = {}
+        if face is not None and head is not None:
+            quality["face_score"] = face.score
+            quality["face_error"] = 100 * float(np.median(head.errors)) / head.face_width
+            quality["deformation_mm"] = 1000 * float(np.linalg.norm(displaced, axis=1).max())
+        for hand in hands:
+            side = hand.seen.side
+            unit = hand.observation.size if head is None else head.face_width
+            quality[f"hand_{side}_score"] = hand.seen.score
+            quality[f"hand_{side}_side_score"] = hand.seen.side_score
+            quality[f"hand_{side}_error"] = 100 * float(np.median(hand.fit.errors)) / unit
+            if hand.placement is not None:
+                quality[f"hand_{side}_gap_mm"] = 1000 * hand.placement.gap
+        if head is not None and surface is not None and hands:
+            deformed = Surface(head.vertices + displaced, self.solid, self.head.neck_rim)
+            vertices = np.vstack([hand.fit.vertices for hand in hands])
+            quality["pressed_mm"] = 1000 * _deepest(surface, vertices)
+            quality["penetration_mm"] = 1000 * _deepest(deformed, vertices)
+        return quality
+
+
+class _Clock:
+    """`with clock("head"):` reports a stage's start and keeps its seconds."""
+
+    def __init__(self, report: Progress) -> None:
+        self.report = report
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        self.report(stage, STAGES.index(stage) / len(STAGES))
+        start = time.perf_counter()
+        yield
+        self.seconds[stage] = time.perf_counter() - start
+
+
+def _occlusion(face: FaceLandmarks, hands: list[HandLandmarks]) -> NDArray:
+    weights = np.ones(len(face.points))
+    for hand in hands:
+        hull = cv2.convexHull(np.float32(hand.points))
+        for index, (x, y) in enumerate(face.points):
+            if cv2.pointPolygonTest(hull, (float(x), float(y)), False) > 0:
+                weights[index] = OCCLUDED
+    return weights
+
+
+def _assign_sides(seen: list[HandLandmarks], choice: HandChoice) -> list[HandLandmarks]:
+    """The hands to fit: one a side. A side that the user names overrules the detector's."""
+    if choice in ("right", "left"):
+        named = [hand for hand in seen if hand.side == choice] or seen
+        return [replace(hand, side=choice) for hand in named[:1]]
+    by_side: dict[str, HandLandmarks] = {}
+    for hand in sorted(seen, key=lambda hand: -hand.side_score):
+        free = [side for side in SIDES if side not in by_side]
+        if hand.side in free:
+            by_side[hand.side] = hand
+        elif free and hand.side_score < 0.9:  # one person has no two right hands: the less certain one is the other
+            by_side[free[0]] = replace(hand, side=free[0])
+    return list(by_side.values())
+
+
+def _chosen(hands: list[_Hand], choice: HandChoice) -> list[_Hand]:
+    """For `auto`: the hands that touch, or else the nearest; otherwise all."""
+    if choice != "auto" or len(hands) < 2 or any(hand.placement is None for hand in hands):
+        return hands
+    return [hand for hand in hands if _touching(hand)] or [min(hands, key=lambda hand: hand.placement.gap)]  # type: ignore[union-attr]
+
+
+def _touching(hand: _Hand) -> bool:
+    return hand.placement is not None and hand.placement.state != "no-touch"
+
+
+def _contact_state(head: HeadFit | None, hands: list[_Hand]) -> dict:
+    placements = [hand.placement for hand in hands if hand.placement is not None]
+    if not placements:
+        return {"contact_state": "no-head" if head is None else "no-hand", "contact_probability": 0.0}
+    best = min(placements, key=lambda placement: (RANKING.index(placement.state), -placement.probability))
+    return {"contact_state": best.state, "contact_probability": best.probability}
+
+
+def _surface(hand: _Hand) -> Surface:
+    model = hand_model(hand.seen.side)
+    return Surface(hand.fit.vertices, model.faces, model.wrist_rim)
+
+
+def _dense(hand: _Hand) -> NDArray:
+    """Vertices and face centres: dense enough that no head vertex slips between."""
+    corners = hand.fit.vertices[hand_model(hand.seen.side).faces]
+    return np.vstack([hand.fit.vertices, corners.mean(1)])
+
+
+def _deepest(surface: Surface, points: NDArray) -> float:
+    nearest = surface.nearest(points)
+    return float(np.maximum(-nearest.distance[~nearest.on_cap], 0).max(initial=0.0))
+
+
+def _hand_result(hand: _Hand) -> Hand:
+    return Hand(
+        side=hand.seen.side,
+        vertices=np.float32(hand.fit.vertices),
+        faces=np.int32(hand_model(hand.seen.side).faces),
+        contact=hand.contact,
+        joints=np.float32(hand.fit.joints),
+    )
+
+
+def _params(head: HeadFit | None, hands: list[_Hand]) -> dict[str, NDArray]:
+    params = {}
+    if head is not None:
+        keys = ("global_orient", "transl", "identity", "expression")
+        params = {f"head_{key}": np.float32(getattr(head, key)) for key in keys}
+    for hand in hands:
+        x = np.float32(hand.fit.parameters)
+        parts = {"global_orient": x[:3], "transl": x[3:6], "betas": x[6 : 6 + SHAPES], "pose": x[POSE]}
+        params |= {f"hand_{hand.seen.side}_{key}": value for key, value in parts.items()}
+    return params

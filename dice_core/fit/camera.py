@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The camera that a picture was taken with, as far as it can be known."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..types import Camera, Frame
+
+DEFAULT_FOCAL = 1.2  # of the longer side: about 45 degrees, between a phone and a portrait lens
+
+
+def guess_camera(frame: Frame) -> Camera:
+    """A perspective camera with the picture's own focal length, or the default, and the centre as principal point."""
+    width, height = frame.size
+    focal = frame.focal or DEFAULT_FOCAL * max(width, height)
+    return Camera((width, height), matrix=np.float32([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]]))

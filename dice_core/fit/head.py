@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Face landmarks to a posed head: a robust least-squares fit of pose, identity and expression."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import least_squares
+from scipy.spatial.transform import Rotation
+
+from ..body.openbody import IDENTITIES, HeadModel
+from ..types import Camera
+
+IRIS_DIAMETER = 0.0117  # metres; it varies by 4 % among adults, which makes it a ruler
+LANDMARK_NOISE = 0.008  # of the face width
+OUTLIER = 3.0  # residuals beyond this many sigmas lose their pull (Cauchy)
+IDENTITY_WEIGHT = 8.0**0.5  # landmark errors are correlated: a weak prior would let identity absorb them
+EXPRESSION_WEIGHT = 2.0
+EXPRESSION_SIGMA = {"jawOpen": 0.8, "mouthClose": 0.15, "tongueOut": 0.05}
+DEPTH_NOISE = 0.02  # of the distance, of the iris ruler against everything else
+IRISES = ((469, 471), (470, 472), (474, 476), (475, 477))  # opposite rim points
+POSE = 6
+
+
+@dataclass(frozen=True)
+class HeadFit:
+    """A posed head.
+
+    Attributes
+    ----------
+    vertices
+        (V, 3) metres in camera space.
+    global_orient, transl
+        (3,) axis-angle, (3,) metres: vertices = R rest + transl.
+    identity, expression
+        (IDENTITIES,) in standard deviations, (E,) 0..1.
+    errors
+        (478,) reprojection error in pixels.
+    face_width
+        Of the detected landmarks, in pixels: what errors are measured by.
+    """
+
+    vertices: NDArray
+    global_orient: NDArray
+    transl: NDArray
+    identity: NDArray
+    expression: NDArray
+    errors: NDArray
+    face_width: float
+
+    @property
+    def depth(self) -> float:
+        """Distance of the face along the camera's axis, metres."""
+        return float(self.transl[2])
+
+
+class _Problem:
+    """Residuals and their Jacobian for `least_squares`: reprojection in sigmas, then priors."""
+
+    def __init__(self, model: HeadModel, points: NDArray, camera: Camera, weights: NDArray, face_width: float) -> None:
+        assert camera.matrix is not None
+        self.points = points
+        self.focal = float(camera.matrix[0, 0])
+        self.principal = camera.matrix[:2, 2].astype(np.float64)
+        self.rest = model.landmarks(model.mean)
+        self.basis = np.concatenate([model.landmarks(model.identity), model.landmarks(model.expression)])
+        self.flat = self.basis.reshape(len(self.basis), -1)
+        self.gain = np.sqrt(weights * model.trust) / (LANDMARK_NOISE * face_width)
+        sigma = np.array(
+            [EXPRESSION_SIGMA.get(name, 0.8 if name.startswith("eyeLook") else 0.5) for name in model.expression_names]
+        )
+        self.prior = np.r_[np.full(IDENTITIES, IDENTITY_WEIGHT), EXPRESSION_WEIGHT / sigma]
+        iris = np.mean([np.linalg.norm(points[a] - points[b]) for a, b in IRISES])
+        self.iris_depth = self.focal * IRIS_DIAMETER / max(float(iris), 1e-6)
+        self.eyes = slice(468, 478)
+
+    def _posed(self, x: NDArray) -> tuple[NDArray, NDArray]:
+        turned = self.rest + (x[POSE:] @ self.flat).reshape(-1, 3)
+        turned = turned @ Rotation.from_rotvec(x[:3]).as_matrix().T
+        return turned, turned + x[3:POSE]
+
+    def project(self, x: NDArray) -> NDArray:
+        posed = self._posed(x)[1]
+        return self.focal * posed[:, :2] / posed[:, 2:] + self.principal
+
+    def residuals(self, x: NDArray) -> NDArray:
+        reprojection = (self.project(x) - self.points) * self.gain[:, None]
+        depth = self._posed(x)[1][self.eyes, 2].mean()
+        ruler = (depth - self.iris_depth) / (DEPTH_NOISE * self.iris_depth)
+        return np.r_[reprojection.ravel(), self.prior * x[POSE:], ruler]
+
+    def jacobian(self, x: NDArray) -> NDArray:
+        turned, posed = self._posed(x)
+        count = len(posed)
+        rotation = Rotation.from_rotvec(x[:3]).as_matrix()
+        columns = np.zeros((count, 3, len(x)))
+        step = _left_jacobian(x[:3])
+        columns[:, :, :3] = -_cross_matrices(turned) @ step
+        columns[:, :, 3:POSE] = np.eye(3)
+        columns[:, :, POSE:] = (self.basis @ rotation.T).transpose(1, 2, 0)
+        depth = posed[:, 2]
+        screen = np.zeros((count, 2, 3))
+        screen[:, 0, 0] = screen[:, 1, 1] = self.focal / depth
+        screen[:, :, 2] = -self.focal * posed[:, :2] / depth[:, None] ** 2
+        reprojection = (screen @ columns) * self.gain[:, None, None]
+        priors = np.c_[np.zeros((len(self.prior), POSE)), np.diag(self.prior)]
+        ruler = columns[self.eyes, 2].mean(0) / (DEPTH_NOISE * self.iris_depth)
+        return np.vstack([reprojection.reshape(-1, len(x)), priors, ruler])
+
+    def loss(self, squared: NDArray) -> NDArray:
+        """Cauchy for the landmarks, plain squares for the priors: rho, rho', rho'' as scipy wants them."""
+        rho = np.vstack([squared, np.ones_like(squared), np.zeros_like(squared)])
+        seen = slice(0, 2 * len(self.points))
+        scaled = 1 + squared[seen] / OUTLIER**2
+        rho[:, seen] = OUTLIER**2 * np.log(scaled), 1 / scaled, -1 / (OUTLIER * scaled) ** 2
+        return rho
+
+
+def fit_head(model: HeadModel, points: NDArray, camera: Camera, occlusion: NDArray | None = None) -> HeadFit:
+    """Fit the head to face landmarks.
+
+    Parameters
+    ----------
+    model
+        The open head.
+    points
+        (478, 2) pixels of the full picture.
+    camera
+        A perspective camera.
+    occlusion
+        (478,) weights 0..1, low where something covers the face; None when nothing does.
+    """
+    face_width = float(np.ptp(points[:, 0]))
+    weights = np.ones(len(points)) if occlusion is None else occlusion
+    problem = _Problem(model, points, camera, weights, face_width)
+    start = _frontal(problem, weights * model.trust)
+    low = np.r_[np.full(POSE, -np.inf), np.full(IDENTITIES, -3.0), np.full(len(model.expression), -1e-9)]
+    high = np.r_[np.full(POSE, np.inf), np.full(IDENTITIES, 3.0), np.full(len(model.expression), 1.0)]
+    rigid = least_squares(
+        lambda pose: problem.residuals(np.r_[pose, start[POSE:]]), start[:POSE],
+        jac=lambda pose: problem.jacobian(np.r_[pose, start[POSE:]])[:, :POSE], loss=problem.loss, max_nfev=20,
+    )  # fmt: skip
+    start[:POSE] = rigid.x
+    start[POSE + IDENTITIES :] = 0.02  # inside the bounds
+    solution = least_squares(
+        problem.residuals, start, jac=problem.jacobian, bounds=(low, high), loss=problem.loss,
+        x_scale="jac", ftol=1e-4, xtol=1e-5, max_nfev=25,
+    )  # fmt: skip
+    x = solution.x
+    identity, expression = x[POSE : POSE + IDENTITIES], np.clip(x[POSE + IDENTITIES :], 0, 1)
+    rotation = Rotation.from_rotvec(x[:3])
+    return HeadFit(
+        vertices=rotation.apply(model.vertices(identity, expression)) + x[3:POSE],
+        global_orient=x[:3],
+        transl=x[3:POSE],
+        identity=identity,
+        expression=expression,
+        errors=np.linalg.norm(problem.project(x) - points, axis=1),
+        face_width=face_width,
+    )
+
+
+def _frontal(problem: _Problem, weights: NDArray) -> NDArray:
+    """A start: the mean head looking at the camera, placed by weak perspective, rolled as the eyes are."""
+    x = np.zeros(POSE + len(problem.basis))
+    weights = weights / weights.sum()
+    across = problem.points[263] - problem.points[33]
+    x[2] = np.arctan2(across[1], across[0])
+    model = problem.rest @ Rotation.from_rotvec(x[:3]).as_matrix().T
+    model_center, center = weights @ model, weights @ problem.points
+    spread = np.sqrt(weights @ ((problem.points - center) ** 2).sum(1))
+    scale = spread / np.sqrt(weights @ ((model - model_center)[:, :2] ** 2).sum(1))
+    x[3:POSE] = np.r_[(center - problem.principal) / scale, problem.focal / scale] - model_center
+    return x
+
+
+def _cross_matrices(vectors: NDArray) -> NDArray:
+    """(N, 3) -> (N, 3, 3) matrices M with M @ y = vector x y."""
+    x, y, z = vectors.T
+    zero = np.zeros_like(x)
+    return np.stack([zero, -z, y, z, zero, -x, -y, x, zero], axis=1).reshape(-1, 3, 3)
+
+
+def _left_jacobian(vector: NDArray) -> NDArray:
+    """d(rotation) of a rotation vector: maps a change of the vector to a rotation applied on the left."""
+    angle = float(np.linalg.norm(vector))
+    cross = _cross_matrices(vector[None])[0]
+    if angle < 1e-6:
+        return np.eye(3) + cross / 2
+    return (
+        np.eye(3) + (1 - np.cos(angle)) / angle**2 * cross + (angle - np.sin(angle)) / angle**3 * cross @ cross
+    )
