@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Functions for scripts. They wait for their result and need no window.
+
+Example
+-------
+With the extension installed from a file, in Blender's Python console::
+
+    from bl_ext.user_default.dice_capture.dice_blender import api
+
+    collection = api.capture("//portrait.jpg")
+    head = api.parts(collection)["head"]
+    head.data.shape_keys.key_blocks["Deformation"].value = 2.0
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+
+from ..dice_core.result import store
+from ..dice_core.types import Capture, Progress, silent
+from . import capture_job, preferences
+from .scene import photo
+from .scene.build import build, parts
+
+__all__ = ["capture", "import_capture", "parts"]
+
+
+def capture(
+    picture: str | Path | bpy.types.Image,
+    *,
+    engine: str = "open",
+    hand: str = "auto",
+    scene: bpy.types.Scene | None = None,
+    report: Progress = silent,
+) -> bpy.types.Collection:
+    """Capture a photograph and build its scene. Blender waits meanwhile.
+
+    Parameters
+    ----------
+    picture
+        A picture file, or an image in Blender.
+    engine
+        `open`.
+    hand
+        `auto`, `right`, `left` or `both`: the person's own.
+    scene
+        Where to put the result; the context's scene when left out.
+    report
+        Called with the stage and the fraction done.
+
+    Returns
+    -------
+    bpy.types.Collection
+        The new collection; `parts` gives its objects.
+
+    Raises
+    ------
+    DiceError
+        With a message and a remedy: no runtime, no such picture, nothing found in it, ...
+    """
+    chosen = photo.from_image(picture) if isinstance(picture, bpy.types.Image) else photo.from_path(picture)
+    result = capture_job.run(chosen, engine=engine, hand=hand, runtime=preferences.runtime(), report=report)
+    return import_capture(result, chosen, scene=scene)
+
+
+def import_capture(
+    result: Capture | str | Path,
+    picture: photo.Photo | str | Path | bpy.types.Image | None = None,
+    *,
+    scene: bpy.types.Scene | None = None,
+    pack: bool = True,
+    match: bool = True,
+) -> bpy.types.Collection:
+    """Build the scene of a capture that is already there.
+
+    Parameters
+    ----------
+    result
+        A result file (.npz) or a capture in memory.
+    picture
+        The photograph to show behind. When left out, a file of the right name beside the result file is taken.
+    scene
+        Where to put the result; the context's scene when left out.
+    pack
+        Keep a copy of the photograph in the .blend.
+    match
+        Make the capture's camera the scene's, and the render as large as the photograph.
+
+    Returns
+    -------
+    bpy.types.Collection
+        The new collection; `parts` gives its objects.
+
+    Raises
+    ------
+    DiceError
+        When the file is no result or the photograph is another one; nothing has changed then.
+    """
+    scene = scene or bpy.context.scene
+    if not isinstance(result, Capture):
+        path = Path(bpy.path.abspath(str(result)))
+        result = store.load(path)
+        picture = picture or _beside(path, result.source)
+    if isinstance(picture, bpy.types.Image):
+        picture = photo.from_image(picture)
+    elif isinstance(picture, str | Path):
+        picture = photo.from_path(picture)
+    collection = build(result, picture, scene, pack=pack, match=match)
+    if hasattr(scene, "dice"):
+        scene.dice.result = collection
+    return collection
+
+
+def _beside(result: Path, source: str) -> Path | None:
+    candidate = result.parent / Path(source).name
+    return candidate if source and candidate.is_file() else None

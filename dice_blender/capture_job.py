@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A capture in the worker process, which stays warm for the next one and ends when nobody needs it."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import bpy
+
+from ..dice_core import protocol
+from ..dice_core.client import Client, finish
+from ..dice_core.errors import Cancelled, DiceError, WorkerDied
+from ..dice_core.result.store import from_arrays
+from ..dice_core.types import Capture, Progress, silent
+from .scene.photo import Photo
+
+PATIENCE = 2.0  # seconds the worker may take to obey a cancel before it is ended
+IDLE = 300.0  # seconds after the last capture until the worker ends
+
+
+@dataclass
+class Warm:
+    """The worker process, and the runtime folder that it was started from."""
+
+    client: Client | None = None
+    runtime: Path | None = None
+    greeted: bool = False
+
+
+warm = Warm()
+
+
+class CaptureJob:
+    """One capture; `done` gets the result in Blender's main thread. See `jobs.Job`."""
+
+    belongs_to_file = True
+
+    def __init__(
+        self, photo: Photo, *, engine: str, hand: str, runtime: Path, done: Callable[[Capture], None]
+    ) -> None:
+        self.photo, self.engine, self.hand, self.done = photo, engine, hand, done
+        self.stage, self.fraction, self.cancelling = "Starting", 0.0, False
+        self.client = _ready(runtime)
+        self._submitted = False
+        self._deadline = float("inf")
+        if warm.greeted:
+            self._submit()
+
+    def advance(self) -> bool:
+        while True:
+            try:
+                message = self.client.events.get_nowait()
+            except queue.Empty:
+                break
+            if self._take(message):
+                _rest()
+                return True
+        if time.monotonic() > self._deadline:
+            release()
+            raise Cancelled()
+        return False
+
+    def cancel(self) -> None:
+        self.client.cancel()
+        self._deadline = time.monotonic() + PATIENCE
+
+    def abandon(self) -> None:
+        release()
+
+    def _submit(self) -> None:
+        submit(self.client, self.photo, self.engine, self.hand)
+        self._submitted = True
+
+    def _take(self, message: protocol.Message) -> bool:
+        if isinstance(message, protocol.Hello):  # until now nobody would have read a large picture
+            warm.greeted = True
+            if self.cancelling:
+                raise Cancelled()
+            self._submit()
+        elif message.job != self.client.job or (not self._submitted and not isinstance(message, protocol.Failure)):
+            return False  # the tail of an earlier job
+        elif isinstance(message, protocol.ProgressMessage):
+            self.stage, self.fraction = message.stage, message.fraction
+        elif isinstance(message, protocol.Failure):
+            _rest()
+            raise message.error()
+        elif isinstance(message, protocol.Result):
+            self.done(from_arrays(message.arrays))
+            return True
+        return False
+
+
+def run(photo: Photo, *, engine: str, hand: str, runtime: Path, report: Progress = silent) -> Capture:
+    """Capture and wait for the result. Raises the job's `DiceError`."""
+    client = _ready(runtime)
+    warm.greeted = True  # `finish` reads the greeting
+    submit(client, photo, engine, hand)
+    try:
+        return finish(client, report)
+    except BaseException as error:
+        if isinstance(error, WorkerDied) or not isinstance(error, DiceError):
+            release()
+        raise
+
+
+def submit(client: Client, photo: Photo, engine: str, hand: str) -> None:
+    """Send the photograph: its path, or its pixels."""
+    path = "" if photo.path is None else str(photo.path)
+    client.submit(path, image=photo.pixels, source=photo.source, engine=engine, hand=hand)
+
+
+def release(wait: bool = False) -> None:
+    """End the worker process, in the background unless told to wait."""
+    client, warm.client, warm.greeted = warm.client, None, False
+    if bpy.app.timers.is_registered(_retire):
+        bpy.app.timers.unregister(_retire)
+    if client is None:
+        return
+    thread = threading.Thread(target=client.stop, daemon=True)
+    thread.start()
+    if wait:
+        thread.join()
+
+
+def _ready(runtime: Path) -> Client:
+    if bpy.app.timers.is_registered(_retire):
+        bpy.app.timers.unregister(_retire)
+    if warm.client is None or not warm.client.alive or warm.runtime != runtime:
+        release()
+        warm.client, warm.runtime = Client(runtime), runtime
+    return warm.client
+
+
+def _rest() -> None:
+    if not bpy.app.timers.is_registered(_retire):
+        bpy.app.timers.register(_retire, first_interval=IDLE, persistent=True)
+
+
+def _retire() -> None:
+    release()
+

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`blender -b --command dice capture PHOTO -o SCENE.blend`: a photograph to a .blend, without a window."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import bpy
+
+from ..dice_core.errors import Cancelled, DiceError
+from . import api
+
+COMMAND = "dice"
+WRONG_USAGE = 2
+BACKGROUND = (0.6, 0.6, 0.6)  # so that a render of the fresh scene shows something
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command. Gives 0, or 1 error, 2 wrong usage, 3 nothing found, 130 cancelled."""
+    try:
+        options = _parser().parse_args(arguments)
+    except SystemExit as stop:  # argparse has written its message
+        return WRONG_USAGE if stop.code else 0
+    try:
+        _capture(options)
+    except DiceError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    except KeyboardInterrupt:
+        return Cancelled.exit_code
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=f"blender -b --command {COMMAND}", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="capture")
+    capture = commands.add_parser("capture", help="capture a photograph into a new .blend file")
+    capture.add_argument("photo", type=Path, help="picture file of a face, a hand, or both")
+    capture.add_argument("-o", "--output", type=Path, required=True, metavar="SCENE.blend", help="file to write")
+    capture.add_argument("--engine", default="open", help="open (default)")
+    capture.add_argument("--hand", default="auto", choices=("auto", "right", "left", "both"), help="the person's own")
+    return parser
+
+
+def _capture(options: argparse.Namespace) -> None:
+    output = _writable(options.output.with_suffix(".blend").absolute())
+    _fresh_scene()
+    collection = api.capture(options.photo.absolute(), engine=options.engine, hand=options.hand, report=_report)
+    try:
+        bpy.ops.wm.save_as_mainfile(filepath=str(output))
+    except RuntimeError as error:
+        raise DiceError(f"Cannot write {output} ({error}).", "Choose another folder.") from error
+    state, probability = collection["dice_contact_state"], collection["dice_contact_probability"]
+    sys.stdout.write(f"{output}: {state}, contact probability {probability:.2f}\n")
+
+
+def _writable(output: Path) -> Path:
+    # Asked before the work: Blender would only say so after it.
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DiceError(f"Cannot make the folder {output.parent} ({error.strerror}).", "Choose another.") from error
+    if not os.access(output.parent, os.W_OK):
+        raise DiceError(f"Cannot write to the folder {output.parent}.", "Choose a folder you may write to.")
+    return output
+
+
+def _fresh_scene() -> None:
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    world = bpy.data.worlds.new("World")
+    world.color = BACKGROUND
+    bpy.context.scene.world = world
+
+
+def _report(stage: str, fraction: float) -> None:
+    sys.stdout.write(f"{fraction:4.0%} {stage}\n")
+    sys.stdout.flush()
+
+
+_handle: object = None
+
+
+def register() -> None:
+    global _handle
+    _handle = bpy.utils.register_cli_command(COMMAND, main)
+
+
+def unregister() -> None:
+    bpy.utils.unregister_cli_command(_handle)

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One job at a time, without making Blender wait.
+
+Threads of a job fill queues; a timer empties them in Blender's main thread, the only one that may touch bpy. Under
+`blender -b` timers never fire: there, callers run their work to its end instead of starting a job.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import Protocol
+
+import bpy
+
+from ..dice_core.errors import Cancelled, DiceError
+
+TICK = 0.1  # seconds
+REGIONS = {"VIEW_3D": "UI", "PREFERENCES": "WINDOW"}  # where jobs are shown
+
+
+class Job(Protocol):
+    """Long work that happens elsewhere.
+
+    Attributes
+    ----------
+    stage, fraction
+        What it does now, in words, and how much of the whole is done (0..1).
+    cancelling
+        Whether the user asked it to stop.
+    belongs_to_file
+        Whether it ends when another .blend is opened.
+    """
+
+    stage: str
+    fraction: float
+    cancelling: bool
+    belongs_to_file: bool
+
+    def advance(self) -> bool:
+        """Take what has arrived; True when the job is done. Raises `DiceError` when it failed."""
+
+    def cancel(self) -> None:
+        """Ask it to stop soon."""
+
+    def abandon(self) -> None:
+        """Stop it now; nothing comes of it."""
+
+
+@dataclass
+class State:
+    """The running job, and the error or news that the last one left."""
+
+    job: Job | None = None
+    error: DiceError | None = None
+
+
+state = State()
+
+
+def start(job: Job) -> None:
+    """Run a job. Check `state.job` first: there is one at a time."""
+    assert state.job is None
+    state.job, state.error = job, None
+    bpy.app.timers.register(tick, first_interval=TICK, persistent=True)
+    redraw()
+
+
+def cancel() -> None:
+    """Ask the running job to stop."""
+    if state.job is not None:
+        state.job.cancelling = True
+        state.job.cancel()
+        redraw()
+
+
+def abandon(reason: str = "") -> None:
+    """End the running job at once."""
+    job, state.job = state.job, None
+    if job is not None:
+        job.abandon()
+        state.error = Cancelled(reason) if reason else None
+
+
+def tick() -> float | None:
+    """The timer: let the job take what has arrived. None ends the timer."""
+    job = state.job
+    if job is None:
+        return None
+    seen = job.stage, job.fraction
+    try:
+        done = job.advance()
+    except DiceError as error:
+        done, state.error = True, error
+    except Exception as error:  # Blender drops a timer that raises: the job would seem to run for ever
+        sys.excepthook(type(error), error, error.__traceback__)
+        job.abandon()
+        done, state.error = True, DiceError(f"Unexpected {type(error).__name__}: {error}.", "Please report it.")
+    if done and state.job is job:
+        state.job = None
+    if done or seen != (job.stage, job.fraction):
+        redraw()
+    return None if state.job is None else TICK
+
+
+def redraw() -> None:
+    """Let the panels that show the job draw again."""
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            for region in area.regions:
+                if region.type == REGIONS.get(area.type):
+                    region.tag_redraw()
+
+
+@bpy.app.handlers.persistent
+def _before_load(*_: object) -> None:
+    if state.job is not None and state.job.belongs_to_file:
+        abandon("The capture was cancelled because another file was opened.")
+
+
+def register() -> None:
+    bpy.app.handlers.load_pre.append(_before_load)
+
+
+def unregister() -> None:
+    bpy.app.handlers.load_pre.remove(_before_load)
+    abandon()
+    state.error = None
+    if bpy.app.timers.is_registered(tick):
+        bpy.app.timers.unregister(tick)

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Operators: they collect settings, call one function and report."""
+
+from __future__ import annotations
+
+from . import capture, runtime, scene
+
+MODULES = (scene, capture, runtime)
+
+
+def register() -> None:
+    for module in MODULES:
+        module.register()
+
+
+def unregister() -> None:
+    for module in reversed(MODULES):
+        module.unregister()

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Capture a photograph; cancel what runs."""
+
+from __future__ import annotations
+
+import bpy
+
+from ...dice_core.errors import DiceError
+from ...dice_core.types import Capture
+from .. import api, capture_job, jobs, preferences
+from ..properties import DICE_PG_settings
+from ..scene import photo
+from . import scene as scene_ops
+
+
+class DICE_OT_capture(bpy.types.Operator):
+    """Find the face and the hand in the photograph and build them as meshes, with a camera that matches"""
+
+    bl_idname = "dice.capture"
+    bl_label = "Capture"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        reason = _why_not(context.scene.dice)
+        if reason:
+            cls.poll_message_set(reason)
+        return not reason
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        settings = context.scene.dice
+        try:
+            if bpy.app.background:
+                api.capture(_chosen(settings), hand=settings.hand, scene=context.scene)
+            else:
+                _start(settings, context.scene.name)
+        except DiceError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        return {"FINISHED"}
+
+
+class DICE_OT_cancel(bpy.types.Operator):
+    """Stop what is running; nothing in the scene changes"""
+
+    bl_idname = "dice.cancel"
+    bl_label = "Cancel"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if jobs.state.job is None:
+            cls.poll_message_set("Nothing is running")
+        return jobs.state.job is not None
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        jobs.cancel()
+        return {"FINISHED"}
+
+
+def _why_not(settings: DICE_PG_settings) -> str:
+    if jobs.state.job is not None:
+        return "Wait for the running job, or cancel it"
+    if not preferences.is_installed():
+        return "Install the capture runtime first, in the panel or in the extension's preferences"
+    if settings.source == "FILE":
+        return "" if settings.filepath else "Choose a picture file first"
+    return "" if settings.image else "Choose an image first"
+
+
+def _chosen(settings: DICE_PG_settings) -> str | bpy.types.Image:
+    return settings.filepath if settings.source == "FILE" else settings.image
+
+
+def _start(settings: DICE_PG_settings, scene: str) -> None:
+    chosen = _chosen(settings)
+    picture = photo.from_path(chosen) if settings.source == "FILE" else photo.from_image(chosen)
+
+    def done(result: Capture) -> None:
+        scene_ops.import_pending(result, picture, scene)
+
+    runtime = preferences.runtime()
+    jobs.start(capture_job.CaptureJob(picture, engine="open", hand=settings.hand, runtime=runtime, done=done))
+
+
+CLASSES = (DICE_OT_capture, DICE_OT_cancel)
+
+
+def register() -> None:
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+
+
+def unregister() -> None:
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)
+    capture_job.release(wait=True)

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Install, repair and remove the capture runtime."""
+
+from __future__ import annotations
+
+import bpy
+from bpy.props import BoolProperty
+
+from .. import capture_job, jobs, preferences
+from ..install_job import InstallJob
+
+
+def _idle(cls: type[bpy.types.Operator]) -> bool:
+    if jobs.state.job is not None:
+        cls.poll_message_set("Wait for the running job, or cancel it")
+    return jobs.state.job is None
+
+
+class DICE_OT_install(bpy.types.Operator):
+    """Download the libraries and models that captures need into the runtime folder"""
+
+    bl_idname = "dice.install"
+    bl_label = "Install"
+
+    repair: BoolProperty(
+        name="Repair", description="Check what is there and download again what is broken", options={"SKIP_SAVE"}
+    )
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if not _idle(cls):
+            return False
+        if not bpy.app.online_access:
+            cls.poll_message_set("Allow online access first, in Preferences > System > Network")
+        return bpy.app.online_access
+
+    @classmethod
+    def description(cls, context: bpy.types.Context, properties: bpy.types.OperatorProperties) -> str:
+        return cls.bl_rna.properties["repair"].description if properties.repair else cls.__doc__
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        capture_job.release(wait=True)  # it may hold files that are replaced
+        options = ["--repair"] if self.repair else []
+        jobs.start(InstallJob(preferences.runtime(), *options, stage="Installing"))
+        return {"FINISHED"}
+
+
+class DICE_OT_remove_runtime(bpy.types.Operator):
+    """Delete the capture runtime's folder; captures need it to be installed again"""
+
+    bl_idname = "dice.remove_runtime"
+    bl_label = "Remove Capture Runtime"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return _idle(cls)
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        return context.window_manager.invoke_confirm(self, event)
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        capture_job.release(wait=True)
+        jobs.start(InstallJob(preferences.runtime(), "--remove", stage="Removing"))
+        return {"FINISHED"}
+
+
+CLASSES = (DICE_OT_install, DICE_OT_remove_runtime)
+
+
+def register() -> None:
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+
+
+def unregister() -> None:
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bring a capture into the scene, and choose what its meshes show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import bpy
+from bpy.props import BoolProperty, EnumProperty, IntProperty, StringProperty
+from bpy_extras.io_utils import ImportHelper
+
+from ...dice_core.errors import DiceError
+from ...dice_core.types import Capture
+from .. import api
+from ..scene import build, contact
+from ..scene.photo import Photo
+
+
+@dataclass
+class Pending:
+    """The newest capture of a job, kept so that the redo panel can build it again with other settings."""
+
+    number: int = 0
+    capture: Capture | None = None
+    photo: Photo | None = None
+
+
+pending = Pending()
+
+
+class DICE_OT_import_result(bpy.types.Operator, ImportHelper):
+    """Build the scene of a capture result: head, hands, and a camera that matches the photograph"""
+
+    bl_idname = "dice.import_result"
+    bl_label = "Import Capture Result"
+    bl_options = {"REGISTER", "UNDO"}
+
+    filename_ext = ".npz"
+    filter_glob: StringProperty(default="*.npz", options={"HIDDEN"})
+    photo: StringProperty(
+        name="Photograph",
+        description="Picture to show behind; when empty, it is looked for beside the result file",
+        subtype="FILE_PATH",
+    )
+    match: BoolProperty(
+        name="Match Scene",
+        description="Make the capture's camera the scene's, and the render as large as the photograph",
+        default=True,
+    )
+    look_through: BoolProperty(
+        name="Look Through Camera", description="Turn the 3D view to the capture's camera", default=True
+    )
+    pack: BoolProperty(
+        name="Pack Photograph", description="Keep a copy of the photograph in the .blend file", default=True
+    )
+    number: IntProperty(options={"HIDDEN", "SKIP_SAVE"})
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        try:
+            collection = api.import_capture(
+                *self._given(), scene=context.scene, pack=self.pack, match=self.match
+            )
+        except DiceError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        _select(context, collection)
+        if self.match and self.look_through:
+            _look_through(context)
+        return {"FINISHED"}
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout = self.layout
+        layout.use_property_split = True
+        layout.prop(self, "match")
+        row = layout.row()
+        row.active = self.match
+        row.prop(self, "look_through")
+        layout.prop(self, "pack")
+        if not self.number:
+            layout.prop(self, "photo")
+
+    def _given(self) -> tuple[Capture | str, Photo | str | None]:
+        if not self.number:
+            return self.filepath, self.photo or None
+        if self.number != pending.number or pending.capture is None:
+            raise DiceError("This capture is no longer in memory.", "Capture the photograph again.")
+        return pending.capture, pending.photo
+
+
+class DICE_OT_show(bpy.types.Operator):
+    """Choose what the capture's meshes show"""
+
+    bl_idname = "dice.show"
+    bl_label = "Show Contact"
+    bl_options = {"REGISTER", "UNDO"}
+
+    what: EnumProperty(
+        name="Show",
+        description="What the capture's meshes show",
+        items=(
+            ("SKIN", "Skin", "Show the meshes' own materials"),
+            ("CONTACT", "Contact", "Show where skin touches skin, as a heat map"),
+        ),
+        default="CONTACT",
+    )
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if context.scene.dice.result is None:
+            cls.poll_message_set("Capture a photograph first")
+        return context.scene.dice.result is not None
+
+    @classmethod
+    def description(cls, context: bpy.types.Context, properties: bpy.types.OperatorProperties) -> str:
+        return cls.bl_rna.properties["what"].enum_items[properties.what].description
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        heat = self.what == "CONTACT"
+        contact.show(build.meshes(context.scene.dice.result), heat)
+        view = context.space_data
+        if view is not None and view.type == "VIEW_3D":  # Solid view shows colours, not shaders
+            view.shading.color_type = "VERTEX" if heat else "MATERIAL"
+        return {"FINISHED"}
+
+
+def import_pending(capture: Capture, photo: Photo, scene_name: str) -> None:
+    """Build a job's capture in the scene it was started in, as one step that can be undone."""
+    scene = bpy.data.scenes.get(scene_name)
+    if scene is None:
+        raise DiceError(f"The scene {scene_name} of this capture is gone.", "Capture the photograph again.")
+    pending.number, pending.capture, pending.photo = pending.number + 1, capture, photo
+    windows = bpy.context.window_manager.windows
+    window = next((window for window in windows if window.scene == scene), windows[0])
+    try:
+        with bpy.context.temp_override(window=window, scene=scene):
+            bpy.ops.dice.import_result("EXEC_DEFAULT", True, number=pending.number)
+    except RuntimeError as error:  # how an operator's report reaches its caller
+        raise DiceError(str(error).removeprefix("Error: ").strip()) from error
+
+
+def _select(context: bpy.types.Context, collection: bpy.types.Collection) -> None:
+    layer = context.view_layer
+    if context.mode != "OBJECT" or layer is None:
+        return
+    for item in layer.objects:
+        item.select_set(False)
+    for item in build.meshes(collection):
+        if item.name in layer.objects:
+            item.select_set(True)
+            layer.objects.active = layer.objects.active if layer.objects.active in build.meshes(collection) else item
+
+
+def _look_through(context: bpy.types.Context) -> None:
+    areas = [area for area in context.screen.areas if area.type == "VIEW_3D"] if context.screen else []
+    if areas:
+        view = max(areas, key=lambda area: area.width * area.height).spaces.active
+        view.region_3d.view_perspective = "CAMERA"
+
+
+def _draw_menu(self: bpy.types.Menu, context: bpy.types.Context) -> None:
+    self.layout.operator(DICE_OT_import_result.bl_idname, text="DICE Capture Result (.npz)")
+
+
+CLASSES = (DICE_OT_import_result, DICE_OT_show)
+
+
+def register() -> None:
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+    bpy.types.TOPBAR_MT_file_import.append(_draw_menu)
+
+
+def unregister() -> None:
+    bpy.types.TOPBAR_MT_file_import.remove(_draw_menu)
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)
+    pending.capture = pending.photo = None

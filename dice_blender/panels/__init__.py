@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The DICE tab of the 3D view's sidebar. Panels only draw."""
+
+from __future__ import annotations
+
+import bpy
+
+from .main import DICE_PT_main
+from .result import DICE_PT_result
+from .runtime import DICE_PT_runtime
+
+CLASSES = (DICE_PT_main, DICE_PT_result, DICE_PT_runtime)  # parents first
+
+
+def register() -> None:
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+
+
+def unregister() -> None:
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)

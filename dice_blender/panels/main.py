@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Choose a photograph, capture it, watch it happen."""
+
+from __future__ import annotations
+
+import bpy
+
+from .. import jobs, preferences
+from .runtime import draw_runtime
+from .widgets import draw_error, draw_job
+
+
+class DICE_PT_main(bpy.types.Panel):
+    """The top of the DICE tab."""
+
+    bl_label = "DICE Capture"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "DICE"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout = self.layout
+        settings = context.scene.dice
+        if not preferences.is_installed():
+            draw_runtime(layout, context)
+            return
+        column = layout.column()
+        column.row().prop(settings, "source", expand=True)
+        if settings.source == "FILE":
+            column.prop(settings, "filepath", text="")
+        else:
+            column.template_ID(settings, "image", open="image.open")
+        column = layout.column()
+        column.use_property_split = True
+        column.use_property_decorate = False
+        column.prop(settings, "hand")
+        if jobs.state.job is not None:
+            draw_job(layout)
+        else:
+            row = layout.row()
+            row.scale_y = 1.4
+            row.operator("dice.capture", icon="USER")
+        draw_error(layout, context)

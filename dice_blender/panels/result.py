@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the last capture found, and how it is shown."""
+
+from __future__ import annotations
+
+import bpy
+
+from ..scene import build, contact
+from ..scene.deformation import key_of
+
+CONTACT = {
+    "touch": ("Touch", "CHECKMARK"),
+    "no-touch": ("No Touch", "X"),
+    "unsure": ("Unsure", "QUESTION"),
+    "no-hand": ("No Hand Found", "INFO"),
+    "no-head": ("No Face Found", "INFO"),
+}
+UNITS = {"_mm": "{:.1f} mm", "_error": "{:.2f} %", "score": "{:.0%}"}  # by the end of a quality number's name
+
+
+class DICE_PT_result(bpy.types.Panel):
+    """The newest capture of the scene."""
+
+    bl_label = "Result"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "DICE"
+    bl_parent_id = "DICE_PT_main"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return context.scene.dice.result is not None
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout = self.layout
+        collection = context.scene.dice.result
+        items = build.meshes(collection)
+        layout.label(text=collection.name, icon="OUTLINER_COLLECTION")
+        _draw_contact(layout, collection)
+        if items:
+            _draw_show(layout, any(contact.is_shown(item) for item in items))
+        column = layout.column(align=True)
+        for item in items:
+            key = key_of(item)
+            if key is not None and item[build.naming.PART] == "head":
+                column.prop(key, "value", text="Deformation", slider=True)
+        _draw_quality(layout, collection)
+
+
+def _draw_contact(layout: bpy.types.UILayout, collection: bpy.types.Collection) -> None:
+    text, icon = CONTACT.get(collection.get("dice_contact_state", ""), ("Unknown", "QUESTION"))
+    probability = collection.get("dice_contact_probability", 0.0)
+    row = layout.split(factor=0.5)
+    row.label(text=text, icon=icon)
+    if icon != "INFO":
+        row.label(text=f"probability {probability:.0%}")
+
+
+def _draw_show(layout: bpy.types.UILayout, heat: bool) -> None:
+    row = layout.row(align=True)
+    row.operator("dice.show", text="Skin", icon="SHADING_RENDERED", depress=not heat).what = "SKIN"
+    row.operator("dice.show", text="Contact", icon="MOD_VERTEX_WEIGHT", depress=heat).what = "CONTACT"
+
+
+def _draw_quality(layout: bpy.types.UILayout, collection: bpy.types.Collection) -> None:
+    column = layout.column(align=True)
+    for name, value in collection.get("dice_quality", {}).items():
+        row = column.split(factor=0.65)
+        form = next((form for end, form in UNITS.items() if name.endswith(end)), "{:.3g}")
+        row.label(text=name.removesuffix("_mm").replace("_", " ").capitalize())
+        row.label(text=form.format(value))

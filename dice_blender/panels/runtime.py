@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The state of the capture runtime, and the buttons that install, repair or remove it."""
+
+from __future__ import annotations
+
+import bpy
+
+from .. import jobs, preferences
+from .widgets import draw_error, draw_job, draw_text
+
+
+class DICE_PT_runtime(bpy.types.Panel):
+    """Closed until somebody wants to know; while nothing is installed, the main panel shows the same."""
+
+    bl_label = "Runtime"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "DICE"
+    bl_parent_id = "DICE_PT_main"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return preferences.is_installed()
+
+    def draw(self, context: bpy.types.Context) -> None:
+        draw_runtime(self.layout, context)
+
+
+def draw_runtime(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    """State and buttons, for the sidebar and the preferences."""
+    installed = preferences.is_installed()
+    if installed:
+        layout.label(text="The capture runtime is installed", icon="CHECKMARK")
+    else:
+        draw_text(layout, context, "The capture runtime is not installed. It goes into this folder:", "INFO")
+    draw_text(layout, context, str(preferences.runtime()), "FILE_FOLDER")
+    if jobs.state.job is not None:
+        draw_job(layout)
+        return
+    if not bpy.app.online_access:
+        _draw_offline(layout, context)
+    if installed:
+        row = layout.row(align=True)
+        row.operator("dice.install", text="Repair", icon="FILE_REFRESH").repair = True
+        row.operator("dice.remove_runtime", text="Remove", icon="TRASH")
+    else:
+        row = layout.row()
+        row.scale_y = 1.4
+        row.operator("dice.install", icon="IMPORT").repair = False
+        draw_error(layout, context)
+
+
+def _draw_offline(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    if bpy.app.online_access_override:
+        draw_text(layout, context, "Blender was started offline: start it without --offline-mode to install.", "ERROR")
+    else:
+        draw_text(layout, context, "Installing downloads about 200 MB; Blender may not go online yet.", "ERROR")
+        layout.prop(context.preferences.system, "use_online_access")

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pieces that several panels draw."""
+
+from __future__ import annotations
+
+import textwrap
+
+import bpy
+
+from ...dice_core.errors import Cancelled
+from .. import jobs
+
+CHARACTER = 7.0  # pixels of interface text, on average, at scale 1
+FEWEST = 20
+
+
+def draw_text(layout: bpy.types.UILayout, context: bpy.types.Context, text: str, icon: str = "NONE") -> None:
+    """A sentence in as many lines as the region's width asks for."""
+    scale = context.preferences.system.ui_scale
+    width = context.region.width / scale if context.region else 300
+    column = layout.column(align=True)
+    for number, line in enumerate(textwrap.wrap(text, max(FEWEST, int(width / CHARACTER) - 8))):
+        column.label(text=line, icon=icon if number == 0 else "BLANK1" if icon != "NONE" else "NONE")
+
+
+def draw_job(layout: bpy.types.UILayout) -> None:
+    """The running job's progress and the button that ends it."""
+    job = jobs.state.job
+    text = "Cancelling" if job.cancelling else job.stage[:1].upper() + job.stage[1:]
+    row = layout.row(align=True)
+    row.progress(factor=job.fraction, type="BAR", text=text)
+    row.operator("dice.cancel", text="", icon="X")
+
+
+def draw_error(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    """What the last job ended with, if not with success."""
+    error = jobs.state.error
+    if error is None:
+        return
+    box = layout.box()
+    draw_text(box, context, error.message, "INFO" if isinstance(error, Cancelled) else "ERROR")
+    if error.remedy:
+        draw_text(box, context, error.remedy, "BLANK1")

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The extension's preferences: where the capture runtime is, and how to get it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+from bpy.props import StringProperty
+
+from ..dice_core import paths
+
+ROOT_PACKAGE = __package__.rpartition(".")[0]  # Blender files preferences under the extension, not under its parts
+
+
+class DICE_AP_preferences(bpy.types.AddonPreferences):
+    """Where the runtime is."""
+
+    bl_idname = ROOT_PACKAGE
+
+    runtime: StringProperty(
+        name="Runtime Folder",
+        description="Folder of the capture runtime: an own Python with the libraries and models that captures need. "
+        "All Blender versions may share it",
+        subtype="DIR_PATH",
+        default=str(paths.runtime_dir()),
+    )
+
+    def draw(self, context: bpy.types.Context) -> None:
+        from .panels.runtime import draw_runtime
+
+        self.layout.use_property_split = True
+        self.layout.prop(self, "runtime")
+        draw_runtime(self.layout, context)
+
+
+def runtime() -> Path:
+    """The runtime folder that the user chose, or the usual one."""
+    addon = bpy.context.preferences.addons.get(ROOT_PACKAGE)
+    chosen = addon.preferences.runtime if addon and addon.preferences else ""
+    return Path(bpy.path.abspath(chosen)).absolute() if chosen else paths.runtime_dir()
+
+
+def is_installed() -> bool:
+    """Whether the runtime is there and complete."""
+    folder = runtime()
+    return (folder / paths.MARKER).is_file() and paths.runtime_python(folder).is_file()
+
+
+def register() -> None:
+    bpy.utils.register_class(DICE_AP_preferences)
+
+
+def unregister() -> None:
+    bpy.utils.unregister_class(DICE_AP_preferences)

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the panel remembers in each scene: `scene.dice`."""
+
+from __future__ import annotations
+
+import bpy
+from bpy.props import EnumProperty, PointerProperty, StringProperty
+
+HANDS = (
+    ("auto", "Automatic", "Capture the hand that touches the face"),
+    ("right", "Right", "Capture the person's right hand"),
+    ("left", "Left", "Capture the person's left hand"),
+    ("both", "Both", "Capture both hands"),
+)
+
+
+class DICE_PG_settings(bpy.types.PropertyGroup):
+    """Settings of the DICE panel."""
+
+    source: EnumProperty(
+        name="Picture From",
+        description="Where the photograph comes from",
+        items=(
+            ("FILE", "File", "Capture a picture file"),
+            ("IMAGE", "Image", "Capture an image that is already in this .blend file"),
+        ),
+    )
+    filepath: StringProperty(
+        name="Photograph", description="Picture file of a face, a hand, or both", subtype="FILE_PATH"
+    )
+    image: PointerProperty(name="Image", description="Image to capture, as Blender shows it", type=bpy.types.Image)
+    hand: EnumProperty(name="Hand", description="Which of the person's hands to capture", items=HANDS)
+    result: PointerProperty(
+        name="Result", description="Collection of the capture that the panel describes", type=bpy.types.Collection
+    )
+
+
+def register() -> None:
+    bpy.utils.register_class(DICE_PG_settings)
+    bpy.types.Scene.dice = PointerProperty(type=DICE_PG_settings)
+
+
+def unregister() -> None:
+    del bpy.types.Scene.dice
+    bpy.utils.unregister_class(DICE_PG_settings)

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Contact per vertex as attribute, vertex group and heat map, and the switch between skin and heat map."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import bpy
+import numpy as np
+from numpy.typing import NDArray
+
+from . import materials, naming
+
+
+def add_contact(item: bpy.types.Object, contact: NDArray) -> None:
+    """Give the mesh object the (V,) contact probabilities, 0..1.
+
+    They become the attribute `dice_contact`, the vertex group `Contact` (without the vertices of weight 0) and the
+    colours `dice_contact_color`.
+    """
+    mesh = item.data
+    mesh.attributes.new(naming.CONTACT_ATTRIBUTE, "FLOAT", "POINT").data.foreach_set(
+        "value", contact.astype(np.float32)
+    )
+    colors = mesh.color_attributes.new(naming.HEAT_ATTRIBUTE, "FLOAT_COLOR", "POINT")
+    colors.data.foreach_set("color", np.ravel(materials.heat(contact)))
+    mesh.color_attributes.active_color = colors
+    group = item.vertex_groups.new(name=naming.CONTACT_GROUP)
+    for vertex in np.flatnonzero(contact > 0).tolist():  # 3 ms; the attribute operator needs the object in a view layer
+        group.add((vertex,), float(contact[vertex]), "REPLACE")
+
+
+def add_materials(item: bpy.types.Object, surfaces: Iterable[bpy.types.Material]) -> None:
+    """Give the mesh its surface materials and the object the heat map.
+
+    Every slot holds two materials: the mesh's own, and behind it the object's, the heat map. `show` chooses.
+    """
+    heat_map = materials.contact()
+    for index, surface in enumerate(surfaces):
+        item.data.materials.append(surface)
+        slot = item.material_slots[index]
+        slot.link = "OBJECT"
+        slot.material = heat_map
+        slot.link = "DATA"
+
+
+def show(items: Iterable[bpy.types.Object], contact: bool) -> None:
+    """Show the contact heat map on the objects, or their own materials."""
+    for slot in (slot for item in items for slot in item.material_slots):
+        slot.link = "OBJECT" if contact else "DATA"
+        if slot.material is None:  # a slot that the user added
+            slot.link = "DATA"
+
+
+def is_shown(item: bpy.types.Object) -> bool:
+    """Whether the object shows the heat map."""
+    return any(slot.link == "OBJECT" for slot in item.material_slots)

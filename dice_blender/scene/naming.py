@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What things are called in the .blend. Scripts may rely on these names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+COLLECTION = "DICE {}"
+HEAD = "Head"
+HANDS = {"right": "Hand.R", "left": "Hand.L"}
+CAMERA = "Camera"
+
+BASIS = "Basis"  # shape key: the surface without contact deformation
+DEFORMATION = "Deformation"  # shape key: the surface with it
+CONTACT_GROUP = "Contact"  # vertex group
+CONTACT_ATTRIBUTE = "dice_contact"  # float, 0..1
+DEFORMATION_ATTRIBUTE = "dice_deformation"  # float, metres: the length of the displacement
+HEAT_ATTRIBUTE = "dice_contact_color"  # colour: contact as the heat map, for Solid view and Workbench
+UV_MAP = "UVMap"
+
+SKIN_MATERIAL = "DICE Skin"
+EYES_MATERIAL = "DICE Eyes"
+IRISES_MATERIAL = "DICE Irises"
+MOUTH_MATERIAL = "DICE Mouth"
+CONTACT_MATERIAL = "DICE Contact"
+
+PART = "dice_part"  # custom property of an object: head, hand_right, hand_left or camera
+NAME_BYTES = 63 - len(".001")  # Blender 4 cuts names at 63 bytes; a second capture gets a number
+
+
+def collection_name(source: str) -> str:
+    """The collection of a capture of the picture `source`: `DICE portrait` for `portrait.jpg`."""
+    name = COLLECTION.format(Path(source).stem or "capture")
+    return name.encode()[:NAME_BYTES].decode(errors="ignore")

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The photograph: a file, or an image that is already in Blender; what to send away, and what to show behind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import bpy
+import numpy as np
+from numpy.typing import NDArray
+
+from ...dice_core.errors import DiceError, MediaError
+from .exif import orientation, upright
+
+REFUSED = {"MOVIE": "a movie", "SEQUENCE": "an image sequence", "TILED": "a tiled image"}
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One photograph.
+
+    Attributes
+    ----------
+    source
+        File or image name, for people.
+    path
+        The file, or None when there are only pixels.
+    pixels
+        (h, w, 3) uint8 sRGB, first row on top, or None when there is a file.
+    """
+
+    source: str
+    path: Path | None = None
+    pixels: NDArray[np.uint8] | None = None
+
+
+def from_path(path: str | Path) -> Photo:
+    """The photograph in a file. Blender's `//` paths are understood."""
+    file = Path(bpy.path.abspath(str(path))).absolute()
+    if not file.is_file():
+        raise MediaError(f"There is no picture {file}.", "Choose a file that exists.")
+    return Photo(file.name, file)
+
+
+def from_image(image: bpy.types.Image) -> Photo:
+    """The photograph in an image data-block: its file while that is what Blender shows, else its pixels."""
+    if image.source in REFUSED:
+        raise MediaError(f"{image.name} is {REFUSED[image.source]}.", "Choose a single picture.")
+    path = Path(bpy.path.abspath(image.filepath, library=image.library)) if image.filepath else None
+    if image.source == "FILE" and not image.packed_file and not image.is_dirty and path is not None and path.is_file():
+        return Photo(path.name, path)
+    if not image.has_data:
+        image.update()  # loads what is not loaded yet
+    if not all(image.size):
+        raise MediaError(f"The pixels of {image.name} cannot be read.", "Save it to a file and choose the file.")
+    return Photo(image.name, pixels=_eight_bit(_floats(image), image.is_float))
+
+
+def show(photo: Photo, size: tuple[int, int], pack: bool = True) -> bpy.types.Image:
+    """A new image data-block with the upright photograph.
+
+    Parameters
+    ----------
+    photo
+        The photograph.
+    size
+        Width and height that the capture was made from.
+    pack
+        Keep a copy of the file in the .blend. Pixels without a file are always kept.
+
+    Raises
+    ------
+    DiceError
+        When the file is not readable or not the picture that was captured.
+    """
+    if photo.path is None:
+        image = _from_pixels(photo.source, photo.pixels)
+    else:
+        image = _from_file(photo.path, pack)
+    if tuple(image.size) != tuple(size):
+        shown, expected = (f"{width} x {height}" for width, height in (image.size, size))
+        bpy.data.images.remove(image)
+        raise DiceError(
+            f"{photo.source} has {shown} pixels, but the capture was made from {expected}.",
+            "Choose the photograph that was captured.",
+        )
+    return image
+
+
+def _from_file(path: Path, pack: bool) -> bpy.types.Image:
+    try:
+        image = bpy.data.images.load(str(path))
+    except RuntimeError as error:
+        raise MediaError(f"Blender cannot read {path.name}.", "Convert it to JPEG or PNG.") from error
+    turn = orientation(path)
+    if turn != 1:  # Blender shows the pixels as they are stored
+        pixels = upright(_eight_bit(_floats(image), image.is_float), turn)
+        bpy.data.images.remove(image)
+        return _from_pixels(path.name, pixels)
+    if pack:
+        image.pack()
+    return image
+
+
+def _from_pixels(name: str, pixels: NDArray[np.uint8]) -> bpy.types.Image:
+    height, width = pixels.shape[:2]
+    image = bpy.data.images.new(name, width, height)
+    values = np.ones((height, width, 4), np.float32)
+    values[..., :3] = pixels[::-1] / np.float32(255)
+    image.pixels.foreach_set(values.ravel())
+    image.pack()
+    return image
+
+
+def _floats(image: bpy.types.Image) -> NDArray[np.float32]:
+    width, height = image.size
+    values = np.zeros(width * height * image.channels, np.float32)
+    image.pixels.foreach_get(values)
+    values = values.reshape(height, width, image.channels)[::-1]
+    color = values[..., :3] if image.channels >= 3 else np.repeat(values[..., :1], 3, axis=2)
+    alpha = values[..., 3:] if image.channels == 4 else np.float32(1)
+    return color * alpha + (1 - alpha)  # transparency shows white, as it does for files
+
+
+def _eight_bit(values: NDArray[np.float32], linear: bool) -> NDArray[np.uint8]:
+    values = np.clip(values, 0, 1)
+    if linear:  # float images hold scene-linear light; the sRGB curve of IEC 61966-2-1
+        values = np.where(values <= 0.0031308, 12.92 * values, 1.055 * values ** (1 / 2.4) - 0.055)
+    return np.uint8(values * 255 + 0.5)
