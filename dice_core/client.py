@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Starts the capture process, talks to it, cancels it, ends it. Used by Blender and by scripts; needs no heavy library."""
+"""Starts the capture process, talks to it, cancels it, ends it. Needs no heavy library, so Blender can use it."""
 
 from __future__ import annotations
 
 import os
 import queue
 import subprocess
-import sys
 import threading
 import time
 from collections import deque
@@ -59,7 +58,7 @@ class Client:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            creationflags=subprocess.CREATE_NO_WINDOW if sys.platform == "win32" else 0,
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         )
         self._stderr = threading.Thread(target=self._drain, daemon=True)
         self._stderr.start()

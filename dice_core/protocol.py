@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import struct
 from dataclasses import dataclass, field, fields
-from typing import BinaryIO, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,7 +85,7 @@ class Failure:
 
 
 Message: TypeAlias = "Hello | CaptureRequest | Cancel | ProgressMessage | Result | Failure"
-TYPES = {cls.__name__: cls for cls in (Hello, CaptureRequest, Cancel, ProgressMessage, Result, Failure)}
+TYPES: dict[str, Any] = {cls.__name__: cls for cls in (Hello, CaptureRequest, Cancel, ProgressMessage, Result, Failure)}
 
 
 def write(stream: BinaryIO, message: Message) -> None:

@@ -11,6 +11,7 @@ import threading
 from typing import BinaryIO
 
 from . import protocol
+from .engines.base import OPEN_DEVICE
 from .errors import Cancelled, DiceError
 from .pipeline import Pipeline
 from .result.store import to_arrays
@@ -28,7 +29,7 @@ class Worker:
 
     def run(self) -> None:
         """Greet, then work until the client goes away."""
-        self._send(protocol.Hello(protocol.VERSION, platform.python_version(), "CPU: the open engine needs no GPU"))
+        self._send(protocol.Hello(protocol.VERSION, platform.python_version(), OPEN_DEVICE))
         threading.Thread(target=self._listen, daemon=True).start()
         while (request := self.requests.get()) is not None:
             self._send(self._answer(request))

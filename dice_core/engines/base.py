@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 
 from ..types import Capture, Frame, Progress
 
+OPEN_DEVICE = "CPU: the open engine needs no GPU"
 HandChoice = Literal["auto", "right", "left", "both"]
 HAND_CHOICES: tuple[HandChoice, ...] = ("auto", "right", "left", "both")
 

@@ -24,7 +24,7 @@ from ..interaction.deform import deformation
 from ..interaction.distance import Surface
 from ..landmarks.litert import FaceLandmarks, HandLandmarks, Landmarker
 from ..types import SIDES, Camera, Capture, ContactState, Frame, Hand, Head, Progress
-from .base import HandChoice
+from .base import OPEN_DEVICE, HandChoice
 
 STAGES = ("landmarks", "head", "hands", "placement", "contact", "deformation")
 OCCLUDED = 0.3  # weight of face landmarks that a hand covers
@@ -53,7 +53,7 @@ class OpenEngine:
     """
 
     name = "open"
-    device = "CPU: the open engine needs no GPU"
+    device = OPEN_DEVICE
 
     def __init__(self, models: Path) -> None:
         self.landmarker = Landmarker(models)
@@ -80,8 +80,9 @@ class OpenEngine:
             hands = [self._fit(one, camera, head) for one in _assign_sides(seen, hand)]
         surface = None if head is None else Surface(head.vertices, self.solid, self.head.neck_rim)
         with clock("placement"):
-            for one in hands if surface is not None else ():
-                self._place(one, camera, surface)
+            if surface is not None:
+                for one in hands:
+                    self._place(one, camera, surface)
         hands = _chosen(hands, hand)
         with clock("contact"):
             contact = self._contact(head, surface, hands)
@@ -140,8 +141,8 @@ class OpenEngine:
 
     def _head_result(self, head: HeadFit, displaced: NDArray, contact: NDArray) -> Head:
         landmarks = self.head.landmarks(head.vertices)[self.head.ibug]
-        faces = np.int32(self.head.faces)
-        return Head(np.float32(head.vertices), faces, displaced, contact, np.float32(landmarks))
+        faces = self.head.faces.astype(np.int32)
+        return Head(head.vertices.astype(np.float32), faces, displaced, contact, landmarks.astype(np.float32))
 
     def _quality(self, face: FaceLandmarks | None, head: HeadFit | None, hands: list[_Hand],
                  surface: Surface | None, displaced: NDArray) -> dict[str, float]:
@@ -184,7 +185,7 @@ class _Clock:
 def _occlusion(face: FaceLandmarks, hands: list[HandLandmarks]) -> NDArray:
     weights = np.ones(len(face.points))
     for hand in hands:
-        hull = cv2.convexHull(np.float32(hand.points))
+        hull = cv2.convexHull(hand.points.astype(np.float32))
         for index, (x, y) in enumerate(face.points):
             if cv2.pointPolygonTest(hull, (float(x), float(y)), False) > 0:
                 weights[index] = OCCLUDED
@@ -244,20 +245,20 @@ def _deepest(surface: Surface, points: NDArray) -> float:
 def _hand_result(hand: _Hand) -> Hand:
     return Hand(
         side=hand.seen.side,
-        vertices=np.float32(hand.fit.vertices),
-        faces=np.int32(hand_model(hand.seen.side).faces),
+        vertices=hand.fit.vertices.astype(np.float32),
+        faces=hand_model(hand.seen.side).faces.astype(np.int32),
         contact=hand.contact,
-        joints=np.float32(hand.fit.joints),
+        joints=hand.fit.joints.astype(np.float32),
     )
 
 
 def _params(head: HeadFit | None, hands: list[_Hand]) -> dict[str, NDArray]:
-    params = {}
+    params: dict[str, NDArray] = {}
     if head is not None:
         keys = ("global_orient", "transl", "identity", "expression")
-        params = {f"head_{key}": np.float32(getattr(head, key)) for key in keys}
+        params = {f"head_{key}": getattr(head, key).astype(np.float32) for key in keys}
     for hand in hands:
-        x = np.float32(hand.fit.parameters)
+        x = hand.fit.parameters.astype(np.float32)
         parts = {"global_orient": x[:3], "transl": x[3:6], "betas": x[6 : 6 + SHAPES], "pose": x[POSE]}
         params |= {f"hand_{hand.seen.side}_{key}": value for key, value in parts.items()}
     return params

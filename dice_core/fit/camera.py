@@ -14,4 +14,5 @@ def guess_camera(frame: Frame) -> Camera:
     """A perspective camera with the picture's own focal length, or the default, and the centre as principal point."""
     width, height = frame.size
     focal = frame.focal or DEFAULT_FOCAL * max(width, height)
-    return Camera((width, height), matrix=np.float32([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]]))
+    matrix = np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]], np.float32)
+    return Camera((width, height), matrix=matrix)

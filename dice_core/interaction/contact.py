@@ -14,7 +14,8 @@ SOFTNESS = 0.0012  # metres over which the probability changes
 
 def contact_probability(distance: NDArray) -> NDArray[np.float32]:
     """Signed distance to the other surface in metres, negative inside -> probability of contact, 0..1."""
-    return np.float32(1 / (1 + np.exp(np.clip((distance - REACH) / SOFTNESS, -40, 40))))
+    odds = np.exp(np.clip((distance - REACH) / SOFTNESS, -40, 40))
+    return (1 / (1 + odds)).astype(np.float32)
 
 
 def vertex_contact(nearest: Nearest) -> NDArray[np.float32]:

@@ -48,7 +48,7 @@ def deformation(vertices: NDArray, faces: NDArray, softness: NDArray, movable: N
     pressed = Surface(vertices, faces, rim).nearest(hand_vertices)
     inside = (pressed.distance < 0) & (pressed.distance > -2 * LIMIT) & ~pressed.on_cap
     if not inside.any():
-        return np.float32(result)
+        return result.astype(np.float32)
     pushing = hand_vertices[inside]
     region = _region(vertices, movable, pressed.point[inside])
     elastic = _elasticity(faces, softness, region)
@@ -69,7 +69,7 @@ def deformation(vertices: NDArray, faces: NDArray, softness: NDArray, movable: N
         system = (elastic + PRESS * matrix.T @ matrix).tocsc()
         result[region] = spsolve(system, PRESS * (matrix.T @ target))
     length = np.linalg.norm(result, axis=1, keepdims=True)
-    return np.float32(result * np.minimum(1, LIMIT / np.maximum(length, 1e-12)))
+    return (result * np.minimum(1, LIMIT / np.maximum(length, 1e-12))).astype(np.float32)
 
 
 def _region(vertices: NDArray, movable: NDArray, pressed: NDArray) -> NDArray:

@@ -35,7 +35,7 @@ class Region:
         linear = self.rotation * (self.side / size)
         return np.c_[linear, self.center - linear @ [size / 2, size / 2]]
 
-    def crop(self, pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    def crop(self, pixels: NDArray[np.uint8], size: int) -> NDArray:
         """The region as a (size, size, 3) picture, black outside."""
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         if self.side > 2 * size:  # shrink by areas first: a bilinear warp alone would skip pixels

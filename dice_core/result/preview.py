@@ -68,7 +68,7 @@ def _view(capture: Capture) -> View:
     return View(capture.camera, (low + high) / 2 - side / 2, side, PANEL * SMOOTH)
 
 
-def _overlay(frame: Frame, capture: Capture, view: View) -> NDArray[np.uint8]:
+def _overlay(frame: Frame, capture: Capture, view: View) -> NDArray:
     factor = view.size / view.side
     matrix = np.c_[np.eye(2) * factor * frame.scale, -view.corner * factor]
     photo = cv2.warpAffine(
@@ -83,7 +83,7 @@ def _overlay(frame: Frame, capture: Capture, view: View) -> NDArray[np.uint8]:
     return _reduce(cv2.addWeighted(canvas, OVERLAY, photo, 1 - OVERLAY, 0))
 
 
-def _contact(capture: Capture, view: View) -> NDArray[np.uint8]:
+def _contact(capture: Capture, view: View) -> NDArray:
     canvas = _empty(view.size)
     if capture.head is not None:
         vertices = capture.head.vertices + capture.head.deformation
@@ -98,7 +98,7 @@ def _contact(capture: Capture, view: View) -> NDArray[np.uint8]:
     return panel
 
 
-def _deformation(capture: Capture, view: View) -> NDArray[np.uint8]:
+def _deformation(capture: Capture, view: View) -> NDArray:
     canvas = _empty(view.size)
     if capture.head is not None:
         amount = np.linalg.norm(capture.head.deformation, axis=1) / FULL_DEFORMATION
@@ -109,7 +109,7 @@ def _deformation(capture: Capture, view: View) -> NDArray[np.uint8]:
     return _reduce(canvas)
 
 
-def _touching_side(hand: Hand, size: int) -> NDArray[np.uint8]:
+def _touching_side(hand: Hand, size: int) -> NDArray:
     """The hand seen from the face: from behind, through an orthographic camera."""
     turned = hand.vertices * [-1, 1, -1]
     low, high = turned.min(0), turned.max(0)
@@ -122,7 +122,7 @@ def _touching_side(hand: Hand, size: int) -> NDArray[np.uint8]:
     return _reduce(canvas)
 
 
-def _paint(canvas: NDArray[np.uint8], view: View, layers: list[tuple[NDArray, NDArray, NDArray]]) -> None:
+def _paint(canvas: NDArray, view: View, layers: list[tuple[NDArray, NDArray, NDArray]]) -> None:
     """Draw meshes, far triangles first; colours are one RGB or (V, 3), lit by a lamp behind the camera's shoulder."""
     corners, shades = [], []
     for vertices, faces, color in layers:
@@ -156,7 +156,7 @@ def _quartered(values: NDArray) -> NDArray:
     return np.concatenate([*outer, middle])
 
 
-def _outline(canvas: NDArray[np.uint8], view: View, hand: Hand) -> None:
+def _outline(canvas: NDArray, view: View, hand: Hand) -> None:
     mask = np.zeros(canvas.shape[:2], np.uint8)
     points = np.round(view.project(hand.vertices)[hand.faces]).astype(np.int32)
     for triangle in points:
@@ -167,28 +167,28 @@ def _outline(canvas: NDArray[np.uint8], view: View, hand: Hand) -> None:
 
 def _heat(amount: NDArray, base: NDArray) -> NDArray:
     """(V,) 0..1 -> (V, 3) RGB, from the base colour into the heat map."""
-    levels = np.uint8(255 * np.clip(amount, 0, 1))
+    levels = (255 * np.clip(amount, 0, 1)).astype(np.uint8)
     colors = cv2.applyColorMap(levels[:, None], cv2.COLORMAP_INFERNO)[:, 0, ::-1].astype(np.float64)
     blend = np.clip(amount / 0.15, 0, 1)[:, None]
     return base * (1 - blend) + np.maximum(colors, 40) * blend
 
 
-def _empty(size: int) -> NDArray[np.uint8]:
-    return np.full((size, size, 3), BACKGROUND, np.uint8)
+def _empty(size: int) -> NDArray:
+    return np.full((size, size, 3), BACKGROUND.astype(np.uint8))
 
 
-def _reduce(canvas: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _reduce(canvas: NDArray) -> NDArray:
     size = canvas.shape[0] // SMOOTH
     return cv2.resize(canvas, (size, size), interpolation=cv2.INTER_AREA)
 
 
-def _write(panel: NDArray[np.uint8], text: str, corner: tuple[int, int], size: float = 0.7) -> None:
+def _write(panel: NDArray, text: str, corner: tuple[int, int], size: float = 0.7) -> None:
     plain = text.encode("ascii", "replace").decode()  # the font knows no other letters
     cv2.putText(panel, plain, corner, FONT, size, (20, 20, 20), 4, cv2.LINE_AA)
     cv2.putText(panel, plain, corner, FONT, size, (240, 240, 240), 1, cv2.LINE_AA)
 
 
-def _scale_bar(panel: NDArray[np.uint8], low: str, high: str, unit: str) -> None:
+def _scale_bar(panel: NDArray, low: str, high: str, unit: str) -> None:
     ramp = _heat(np.linspace(0, 1, 180), HEAD_COLOR)
     top, left = PANEL - 34, PANEL - 240
     panel[top : top + 12, left : left + 180] = ramp

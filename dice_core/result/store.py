@@ -6,8 +6,9 @@ from __future__ import annotations
 import os
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,32 +19,32 @@ from ..types import SIDES, Camera, Capture, Hand, Head
 SCHEMA = 1
 HEAD_KEYS = ("vertices", "faces", "deformation", "contact", "landmarks")
 HAND_KEYS = ("vertices", "faces", "contact", "joints")
-PREFIXES = {"params": np.asarray, "quality": float, "timings": float}
+GROUPS: dict[str, Callable[[NDArray], Any]] = {"params": np.asarray, "quality": float, "timings": float}
 
 
 def to_arrays(capture: Capture) -> dict[str, NDArray]:
     """A capture as named arrays: what the file holds and what the worker sends."""
     camera = capture.camera
-    arrays: dict[str, NDArray] = {
+    arrays: dict[str, Any] = {
         "schema": np.int32(SCHEMA),
-        "engine": np.str_(capture.engine),
-        "source": np.str_(capture.source),
+        "engine": capture.engine,
+        "source": capture.source,
         "frame": np.int32(capture.frame),
-        "image_size": np.int32(camera.image_size),
-        "camera_model": np.str_(camera.model),
-        "contact_state": np.str_(capture.contact_state),
+        "image_size": np.asarray(camera.image_size, np.int32),
+        "camera_model": camera.model,
+        "contact_state": capture.contact_state,
         "contact_probability": np.float32(capture.contact_probability),
     }
     if camera.matrix is not None:
-        arrays["camera_matrix"] = np.float32(camera.matrix)
+        arrays["camera_matrix"] = np.asarray(camera.matrix, np.float32)
     if camera.ortho is not None:
-        arrays["camera_ortho"] = np.float32(camera.ortho)
+        arrays["camera_ortho"] = np.asarray(camera.ortho, np.float32)
     if capture.head is not None:
         arrays |= {f"head_{key}": getattr(capture.head, key) for key in HEAD_KEYS}
     for hand in capture.hands:
         arrays |= {f"hand_{hand.side}_{key}": getattr(hand, key) for key in HAND_KEYS}
     for name, value in capture.params.items():
-        arrays[f"params_{name}"] = np.asarray(value)
+        arrays[f"params_{name}"] = value
     for prefix in ("quality", "timings"):
         arrays |= {f"{prefix}_{name}": np.float32(value) for name, value in getattr(capture, prefix).items()}
     return {key: np.asarray(value) for key, value in arrays.items()}
@@ -83,7 +84,7 @@ def _assemble(arrays: Mapping[str, NDArray]) -> Capture:
     sides = [side for side in SIDES if f"hand_{side}_vertices" in arrays]
     groups = {
         prefix: {key[len(prefix) + 1 :]: convert(arrays[key]) for key in arrays if key.startswith(prefix + "_")}
-        for prefix, convert in PREFIXES.items()
+        for prefix, convert in GROUPS.items()
     }
     return Capture(
         engine=str(arrays["engine"]),
@@ -103,7 +104,7 @@ def _assemble(arrays: Mapping[str, NDArray]) -> Capture:
 
 
 def _check(capture: Capture) -> None:
-    parts = [("head", capture.head)] if capture.head is not None else []
+    parts: list[tuple[str, Head | Hand]] = [("head", capture.head)] if capture.head is not None else []
     parts += [(f"hand_{hand.side}", hand) for hand in capture.hands]
     for name, mesh in parts:
         count = len(mesh.vertices)
@@ -132,7 +133,9 @@ def load(path: Path) -> Capture:
     except FileNotFoundError as error:
         raise DiceError(f"There is no file {path}.", "Check the path.") from error
     except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
-        raise DiceError(f"{Path(path).name} is not a capture result.", "Choose an .npz that this program wrote.") from error
+        raise DiceError(
+            f"{Path(path).name} is not a capture result.", "Choose an .npz that this program wrote."
+        ) from error
     return from_arrays(arrays)
 
 
