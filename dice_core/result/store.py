@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from ..types import SIDES, Camera, Capture, Hand, Head
 SCHEMA = 1
 HEAD_KEYS = ("vertices", "faces", "deformation", "contact", "landmarks")
 HAND_KEYS = ("vertices", "faces", "contact", "joints")
+# What numpy and zipfile raise for damaged files: broken compression, a wrong magic number, "encrypted" by one bit.
+UNREADABLE = (OSError, ValueError, TypeError, EOFError, RuntimeError, MemoryError, zlib.error, zipfile.BadZipFile)
 GROUPS: dict[str, Callable[[NDArray], Any]] = {"params": np.asarray, "quality": float, "timings": float}
 
 
@@ -104,19 +107,30 @@ def _assemble(arrays: Mapping[str, NDArray]) -> Capture:
 
 
 def _check(capture: Capture) -> None:
-    parts: list[tuple[str, Head | Hand]] = [("head", capture.head)] if capture.head is not None else []
-    parts += [(f"hand_{hand.side}", hand) for hand in capture.hands]
-    for name, mesh in parts:
-        count = len(mesh.vertices)
-        per_vertex = {"vertices": (count, 3), "contact": (count,), "deformation": (count, 3)}
-        for key in HEAD_KEYS if name == "head" else HAND_KEYS:
-            array = getattr(mesh, key)
-            if key in per_vertex and array.shape != per_vertex[key]:
-                raise DiceError(f"{name}_{key} has shape {array.shape}, not {per_vertex[key]}.", "Capture again.")
-            if not np.isfinite(array).all():
-                raise DiceError(f"{name}_{key} holds numbers that are not finite.", "Capture the picture again.")
-        if mesh.faces.size and (mesh.faces.min() < 0 or mesh.faces.max() >= count):
-            raise DiceError(f"{name}_faces names vertices that do not exist.", "Capture the picture again.")
+    camera = capture.camera
+    _check_arrays("camera", {"matrix": (3, 3)} if camera.matrix is not None else {"ortho": (3,)}, camera)
+    if capture.head is not None:
+        _check_mesh("head", HEAD_KEYS, capture.head)
+    for hand in capture.hands:
+        _check_mesh(f"hand_{hand.side}", HAND_KEYS, hand)
+
+
+def _check_mesh(name: str, keys: tuple[str, ...], mesh: Head | Hand) -> None:
+    vertices, faces = len(np.atleast_1d(mesh.vertices)), len(np.atleast_1d(mesh.faces))
+    shapes = {"vertices": (vertices, 3), "faces": (faces, 3), "contact": (vertices,), "deformation": (vertices, 3)}
+    shapes |= {"landmarks": (68, 3), "joints": (21, 3)}
+    _check_arrays(name, {key: shapes[key] for key in keys}, mesh)
+    if mesh.faces.size and (mesh.faces.min() < 0 or mesh.faces.max() >= vertices):
+        raise DiceError(f"{name}_faces names vertices that do not exist.", "Capture the picture again.")
+
+
+def _check_arrays(name: str, shapes: Mapping[str, tuple[int, ...]], holder: Camera | Head | Hand) -> None:
+    for key, shape in shapes.items():
+        array = getattr(holder, key)
+        if array.shape != shape:
+            raise DiceError(f"{name}_{key} has shape {array.shape}, not {shape}.", "Capture the picture again.")
+        if not np.isfinite(array).all():
+            raise DiceError(f"{name}_{key} holds numbers that are not finite.", "Capture the picture again.")
 
 
 def save(path: Path, capture: Capture) -> None:
@@ -132,7 +146,7 @@ def load(path: Path) -> Capture:
             arrays = {key: archive[key] for key in archive.files}
     except FileNotFoundError as error:
         raise DiceError(f"There is no file {path}.", "Check the path.") from error
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         raise DiceError(
             f"{Path(path).name} is not a capture result.", "Choose an .npz that this program wrote."
         ) from error
@@ -159,14 +173,16 @@ class atomic:
         return self.temporary
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: object) -> None:
-        if kind is None:
-            mask = os.umask(0)
-            os.umask(mask)
-            self.temporary.chmod(0o666 & ~mask)
-            os.replace(self.temporary, self.path)
-            return
+        try:
+            if kind is None:
+                mask = os.umask(0)
+                os.umask(mask)
+                self.temporary.chmod(0o666 & ~mask)
+                os.replace(self.temporary, self.path)
+        except OSError as error:  # a folder of that name, or a file that another program holds open
+            value = error
         self.temporary.unlink(missing_ok=True)
         if isinstance(value, OSError):
             raise DiceError(
-                f"Cannot write {self.path.name} ({value.strerror}).", "Free some disk space or choose another folder."
+                f"Cannot write {self.path.name} ({value.strerror}).", "Free some disk space or choose another place."
             ) from value
