@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the tests of dice_core share: runtime, sample picture, a pipeline that is loaded once, made-up captures."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the worker runs
+
+from dice_core.paths import MARKER, ROOT, runtime_dir
+from dice_core.types import Camera, Capture, Frame, Hand, Head
+
+SAMPLE = Path(__file__).parent.parent / "data" / "sample.jpg"
+
+
+@pytest.fixture(scope="session")
+def runtime() -> Path:
+    folder = runtime_dir()
+    if not (folder / MARKER).is_file():
+        pytest.fail(f"no complete runtime in {folder}: run `make test`, or set DICE_RUNTIME")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sample() -> Path:
+    """The bundled picture: a person whose right hand touches the cheek."""
+    return SAMPLE
+
+
+@pytest.fixture(scope="session")
+def photos() -> Path:
+    """A folder of real photographs, which cannot be part of the repository: 1.png, 2.png, no-touch/[123].jpg."""
+    folder = os.environ.get("DICE_PHOTOS")
+    if not folder:
+        pytest.skip("DICE_PHOTOS names no folder of photographs")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def pipeline(runtime: Path):
+    from dice_core.pipeline import Pipeline
+
+    return Pipeline(runtime)
+
+
+@pytest.fixture(scope="session")
+def sample_frame(sample: Path) -> Frame:
+    from dice_core.media.decode import read_picture
+
+    return read_picture(sample)
+
+
+@pytest.fixture(scope="session")
+def sample_capture(pipeline, sample: Path) -> Capture:
+    return pipeline.capture(sample)
+
+
+@pytest.fixture(scope="session")
+def open_engine(pipeline):
+    return pipeline.engine("open")
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A command that ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def command(runtime: Path, tmp_path: Path) -> Callable[..., Ran]:
+    """`command("capture", photo)` runs `python -m dice_core capture PHOTO` in a folder of its own."""
+
+    def run(*arguments: str | Path, **variables: str) -> Ran:
+        environment = os.environ | {"DICE_RUNTIME": str(runtime), "PYTHONPATH": str(ROOT)} | variables
+        done = subprocess.run(
+            [sys.executable, "-m", "dice_core", *map(str, arguments)],
+            capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=120,
+        )  # fmt: skip
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture
+def make_capture() -> Callable[..., Capture]:
+    """Made-up captures with the right shapes; the numbers mean nothing."""
+
+    def make(*, head: bool = True, sides: tuple[str, ...] = ("right",), orthographic: bool = False) -> Capture:
+        random = np.random.default_rng(5)
+        camera = (
+            Camera((640, 480), ortho=np.float32([900, 310, 250]))
+            if orthographic
+            else Camera((640, 480), matrix=np.float32([[700, 0, 320], [0, 700, 240], [0, 0, 1]]))
+        )
+        return Capture(
+            engine="open",
+            source="Foto – größer.jpg",
+            camera=camera,
+            head=_head(random) if head else None,
+            hands=tuple(_hand(random, side) for side in sides),
+            contact_state="touch" if head and sides else "no-hand" if head else "no-head",
+            contact_probability=0.75,
+            frame=7,
+            params={"head_identity": np.float32(random.normal(size=40)), "names": np.array(["jawOpen", "ä"])},
+            quality={"face_error": 0.5, "pressed_mm": 3.25},
+            timings={"landmarks": 0.125},
+        )
+
+    return make
+
+
+def _mesh(random: np.random.Generator, count: int) -> dict[str, NDArray]:
+    return {
+        "vertices": np.float32(random.normal(0, 0.1, (count, 3)) + [0, 0, 0.6]),
+        "faces": np.int32(random.integers(0, count, (2 * count, 3))),
+        "contact": np.float32(random.uniform(size=count)),
+    }
+
+
+def _head(random: np.random.Generator) -> Head:
+    return Head(
+        **_mesh(random, 50),
+        deformation=np.float32(random.normal(0, 0.003, (50, 3))),
+        landmarks=np.float32(random.normal(0, 0.1, (68, 3))),
+    )
+
+
+def _hand(random: np.random.Generator, side: str) -> Hand:
+    return Hand(side=side, **_mesh(random, 30), joints=np.float32(random.normal(0, 0.05, (21, 3))))
