@@ -8,6 +8,7 @@ line holds the message's fields, its `type`, and `arrays`: a list of name, dtype
 from __future__ import annotations
 
 import json
+import math
 import struct
 from dataclasses import dataclass, field, fields
 from typing import Any, BinaryIO, TypeAlias
@@ -122,7 +123,7 @@ def read(stream: BinaryIO) -> Message | None:
         return cls(**header, arrays=arrays) if arrays else cls(**header)
     except EOFError:
         return None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise DiceError(
             "The capture process sent something that is not a message.",
             "Restart the capture; repair the runtime if it happens again.",
@@ -135,7 +136,7 @@ def _read_array(stream: BinaryIO, item: dict) -> NDArray:
         raise ValueError("arrays of objects are not allowed")
     (length,) = LENGTH.unpack(_read_exactly(stream, LENGTH.size))
     shape = tuple(int(size) for size in item["shape"])
-    if length != dtype.itemsize * int(np.prod(shape, dtype=np.int64)) or length > MAX_ARRAY_BYTES:
+    if length != dtype.itemsize * math.prod(shape) or length > MAX_ARRAY_BYTES:
         raise ValueError("an array's length does not fit its shape")
     return np.frombuffer(bytearray(_read_exactly(stream, length)), dtype).reshape(shape)
 
