@@ -23,7 +23,7 @@ class Worker:
     def __init__(self, source: BinaryIO, target: BinaryIO) -> None:
         self.source = source
         self.target = target
-        self.requests: queue.Queue[protocol.CaptureRequest | None] = queue.Queue()
+        self.requests: queue.Queue[protocol.CaptureRequest] = queue.Queue()
         self.cancelled: set[int] = set()
         self.pipeline = Pipeline()
 
@@ -31,17 +31,19 @@ class Worker:
         """Greet, then work until the client goes away."""
         self._send(protocol.Hello(protocol.VERSION, platform.python_version(), OPEN_DEVICE))
         threading.Thread(target=self._listen, daemon=True).start()
-        while (request := self.requests.get()) is not None:
-            self._send(self._answer(request))
+        while True:
+            self._send(self._answer(self.requests.get()))
 
     def _listen(self) -> None:
         # The client's death closes our stdin: that ends even a job in progress, so that no process is left behind.
-        while (message := protocol.read(self.source)) is not None:
-            if isinstance(message, protocol.Cancel):
-                self.cancelled.add(message.job)
-            elif isinstance(message, protocol.CaptureRequest):
-                self.requests.put(message)
-        os._exit(0)
+        try:
+            while (message := protocol.read(self.source)) is not None:
+                if isinstance(message, protocol.Cancel):
+                    self.cancelled.add(message.job)
+                elif isinstance(message, protocol.CaptureRequest):
+                    self.requests.put(message)
+        finally:
+            os._exit(0)
 
     def _answer(self, request: protocol.CaptureRequest) -> protocol.Message:
         def report(stage: str, fraction: float) -> None:

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How long a capture takes, by stage: `make bench [PHOTO=path]`. Prints a table and writes out/bench.json.
+
+Every figure is the median of the repeats in one process after a warm-up, so that stages can be compared as ratios of
+one run. Peak memory is the process' own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import time
+from pathlib import Path
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+from dice_core.client import Client, finish  # noqa: E402
+from dice_core.paths import runtime_dir  # noqa: E402
+from dice_core.pipeline import Pipeline  # noqa: E402
+from dice_core.result.store import atomic  # noqa: E402
+from tools.demo import ROOT, SAMPLE  # noqa: E402
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("photo", type=Path, nargs="?", default=SAMPLE)
+    parser.add_argument("--repeats", type=int, default=15)
+    options = parser.parse_args()
+    figures = measure(options.photo, options.repeats)
+    for name, value in figures.items():
+        print(f"{name:<28}{value:10.3f}")
+    with atomic(ROOT / "out" / "bench.json") as temporary:
+        temporary.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+
+
+def measure(photo: Path, repeats: int) -> dict[str, float]:
+    """Seconds of loading, of each stage, of a whole capture here and through the worker; megabytes at the peak."""
+    start = time.perf_counter()
+    pipeline = Pipeline()
+    pipeline.engine("open")
+    figures = {"load_s": time.perf_counter() - start}
+    pipeline.capture(photo)
+    whole, stages = [], []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        stages.append(pipeline.capture(photo).timings)
+        whole.append(time.perf_counter() - start)
+    figures |= {f"{stage}_s": statistics.median(one[stage] for one in stages) for stage in stages[0]}
+    figures["capture_s"] = statistics.median(whole)
+    figures["worker_s"] = statistics.median(through_worker(photo, repeats))
+    figures["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return figures
+
+
+def through_worker(photo: Path, repeats: int) -> list[float]:
+    """Seconds of captures as Blender asks for them, the process being warm."""
+    client = Client(runtime_dir())
+    seconds = []
+    try:
+        for _ in range(repeats + 1):
+            start = time.perf_counter()
+            client.submit(str(photo))
+            finish(client)
+            seconds.append(time.perf_counter() - start)
+    finally:
+        client.stop()
+    return seconds[1:]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Build a .blend from a result: `python tools/demo_scene.py RESULT.npz PHOTO SCENE.blend`.
+
+Runs in Blender's Python (the bpy wheel), or in Blender: `blender -b -P tools/demo_scene.py -- RESULT.npz ...`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import bpy
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def load_extension() -> ModuleType:
+    """The repository as the package `dice_capture`, as Blender would import the installed extension."""
+    spec = importlib.util.spec_from_file_location(
+        "dice_capture", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)]
+    )
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["dice_capture"] = module
+    spec.loader.exec_module(module)
+    return importlib.import_module("dice_capture.dice_blender.api")
+
+
+def main(result: str, photo: str, output: str) -> None:
+    """A scene with the capture, a lamp and a grey world, saved."""
+    api = load_extension()
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    scene = bpy.context.scene
+    scene.world = bpy.data.worlds.new("World")
+    scene.world.color = (0.6, 0.6, 0.6)
+    lamp = bpy.data.objects.new("Key", bpy.data.lights.new("Key", "SUN"))
+    lamp.data.energy = 2.5
+    lamp.rotation_euler = (0.9, -0.35, 0.3)  # from above, behind the photographer's left shoulder
+    scene.collection.objects.link(lamp)
+    api.import_capture(result, photo)
+    bpy.ops.wm.save_as_mainfile(filepath=os.path.abspath(output), compress=True)
+
+
+if __name__ == "__main__":
+    arguments = sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else sys.argv[1:]
+    main(*arguments)
+    sys.stdout.flush()
+    os._exit(0)  # the wheel may hang in its own clean-up at interpreter exit
