@@ -1,0 +1,40 @@
+# make demo [PHOTO=path]   everything from nothing to a Blender scene in out/
+# make test                the tests on the Blender that fits this Python
+# make test-matrix         the tests on every supported Blender; REAL_BLENDER names an executable to try too
+# make check               style and types
+# make zip                 the extension, in dist/
+# make bench [PHOTO=path]  seconds by stage
+# make clean               removes what these commands made, the environment too
+
+PYTHON ?= python3
+export DICE_RUNTIME := $(CURDIR)/.venv
+RUN := $(DICE_RUNTIME)/python/bin/python
+
+.PHONY: demo test test-matrix check zip bench environment clean
+
+demo:
+	@$(PYTHON) -m tools.prepare
+	@"$(RUN)" -m tools.demo --out out $(if $(PHOTO),"$(PHOTO)")
+
+test: environment
+	@$(PYTHON) -m tools.run_tests core blender
+
+test-matrix: environment
+	@$(PYTHON) -m tools.run_tests matrix real
+
+check: environment
+	@"$(RUN)" -m ruff check .
+	@"$(RUN)" -m mypy
+
+zip: environment
+	@$(PYTHON) -m tools.build_zip
+
+bench: environment
+	@"$(RUN)" -m tools.bench $(if $(PHOTO),"$(PHOTO)")
+
+environment:
+	@$(PYTHON) install_deps.py --target "$(DICE_RUNTIME)" --dev
+
+clean:
+	rm -rf .venv out dist .mypy_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Build the extension's zip into dist/ and validate it, both with the tool that Blender's Python module carries."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from dice_core.errors import NotInstalled
+from dice_core.paths import ROOT, environment_python, runtime_dir
+from install_deps import guarded
+
+TOOL = "*/scripts/addons_core/bl_pkg/cli/blender_ext.py"
+
+
+def main() -> None:
+    environment = runtime_dir() / "blender"
+    tools = sorted(environment.glob(f"lib/python*/site-packages/bpy/{TOOL}"))
+    tools += sorted(environment.glob(f"Lib/site-packages/bpy/{TOOL}"))
+    if not tools:
+        raise NotInstalled(f"{environment} holds no Blender.", "Run install_deps.py --dev.")
+    target = ROOT / "dist"
+    target.mkdir(exist_ok=True)
+    for old in target.glob("*.zip"):
+        old.unlink()
+    command = [str(environment_python(environment)), str(tools[0])]
+    subprocess.run([*command, "build", f"--source-dir={ROOT}", f"--output-dir={target}"], check=True)
+    (built,) = target.glob("*.zip")
+    subprocess.run([*command, "validate", str(built)], check=True)
+    print(f"wrote {built.relative_to(ROOT)}, {built.stat().st_size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    sys.exit(guarded(main))
