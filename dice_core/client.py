@@ -41,6 +41,7 @@ class Client:
     """
 
     def __init__(self, runtime: Path) -> None:
+        runtime = runtime.absolute()
         python = runtime_python(runtime)
         if not (runtime / MARKER).is_file() or not python.is_file():
             raise NotInstalled(
@@ -54,7 +55,7 @@ class Client:
         self._process = subprocess.Popen(
             [str(python), "-m", f"{__package__.rpartition('.')[2]}.worker"],
             cwd=ROOT,
-            env=_environment(),
+            env=_environment(runtime),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -81,7 +82,8 @@ class Client:
         """Ask for a capture of a file, or of an (h, w, 3) uint8 RGB array; gives the job's number."""
         self.job += 1
         arrays = {} if image is None else {"image": image}
-        self._send(protocol.CaptureRequest(self.job, engine, hand, str(path), source, arrays))
+        file = os.path.abspath(path) if path else ""  # the process works in another folder
+        self._send(protocol.CaptureRequest(self.job, engine, hand, file, source, arrays))
         return self.job
 
     def cancel(self) -> None:
@@ -117,24 +119,33 @@ class Client:
         code = self._process.wait()
         self._stderr.join(GRACE)
         if not self._stopping:
-            last = next((line for line in reversed(self._log) if line.strip()), "it left no message")
             self.events.put(
                 protocol.Failure(
-                    self.job, WorkerDied.__name__, f"The capture process stopped (exit code {code}): {last}.",
+                    self.job,
+                    WorkerDied.__name__,
+                    f"The capture process stopped (exit code {code}): {self._last_words(code)}.",
                     "Capture again; repair the runtime if it happens again.",
                 )
             )
+
+    def _last_words(self, code: int) -> str:
+        if code == -9:
+            return "the system ended it, perhaps because the memory was full"
+        lines = [line.strip() for line in self._log]
+        said = [line for line in lines if line and not line.startswith(("INFO:", "WARNING:"))]
+        return said[-1].rstrip(".") if said else "it left no message"
 
     def _drain(self) -> None:
         for line in self._process.stderr:  # type: ignore[union-attr]
             self._log.append(line.decode(errors="replace").rstrip())
 
 
-def _environment() -> dict[str, str]:
+def _environment(runtime: Path) -> dict[str, str]:
     """Ours without another Python's paths. One BLAS thread: the matrices are small, and threads that wait for each
     other spin, which made a fit a hundred times slower on a busy machine."""
-    kept = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME")}
-    return {"OPENBLAS_NUM_THREADS": "1", **kept}
+    misleading = ("PYTHONPATH", "PYTHONHOME", "PYTHONSAFEPATH")  # the last would hide this package from `-m`
+    kept = {key: value for key, value in os.environ.items() if key not in misleading}
+    return {"OPENBLAS_NUM_THREADS": "1", **kept, "DICE_RUNTIME": str(runtime)}
 
 
 def finish(client: Client, report: Progress = silent, timeout: float = 600.0) -> Capture:

@@ -42,8 +42,11 @@ class Worker:
                     self.cancelled.add(message.job)
                 elif isinstance(message, protocol.CaptureRequest):
                     self.requests.put(message)
-        finally:
-            os._exit(0)
+        except DiceError as error:
+            sys.stderr.write(f"{error}\n")
+            sys.stderr.flush()
+            os._exit(1)
+        os._exit(0)
 
     def _answer(self, request: protocol.CaptureRequest) -> protocol.Message:
         def report(stage: str, fraction: float) -> None:
