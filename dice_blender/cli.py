@@ -12,10 +12,11 @@ import bpy
 
 from ..dice_core.errors import Cancelled, DiceError
 from . import api
+from .compat import node_tree
 
 COMMAND = "dice"
 WRONG_USAGE = 2
-BACKGROUND = (0.6, 0.6, 0.6)  # so that a render of the fresh scene shows something
+BACKGROUND = (0.6, 0.6, 0.6, 1.0)  # so that a render of the fresh scene shows something
 
 
 def main(arguments: list[str]) -> int:
@@ -71,7 +72,8 @@ def _writable(output: Path) -> Path:
 def _fresh_scene() -> None:
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
     world = bpy.data.worlds.new("World")
-    world.color = BACKGROUND
+    background = next(node for node in node_tree(world).nodes if node.type == "BACKGROUND")
+    background.inputs["Color"].default_value = BACKGROUND
     bpy.context.scene.world = world
 
 

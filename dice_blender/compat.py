@@ -6,8 +6,8 @@ from __future__ import annotations
 import bpy
 
 
-def node_tree(material: bpy.types.Material) -> bpy.types.ShaderNodeTree:
-    """The material's nodes. Materials have them from the start since 5.0, where `use_nodes` is deprecated."""
-    if material.node_tree is None:
-        material.use_nodes = True
-    return material.node_tree
+def node_tree(data: bpy.types.Material | bpy.types.World) -> bpy.types.ShaderNodeTree:
+    """The nodes of a material or a world. They are there from the start since 5.0, where `use_nodes` is deprecated."""
+    if data.node_tree is None:
+        data.use_nodes = True
+    return data.node_tree

@@ -3,20 +3,18 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import re
-import signal
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
 from ..dice_core.errors import Cancelled, DiceError
+from ..dice_core.installer.process import clean
 from ..dice_core.paths import ROOT
 
-PERCENT = re.compile(r"^\s*(\d{1,3})\s*%\s*")
-MISLEADING = ("PYTHONPATH", "PYTHONHOME")
+PERCENT = re.compile(r"\[(\d{1,3})%\] *")  # how install_deps.py begins a line of progress
 
 
 class InstallJob:
@@ -35,8 +33,7 @@ class InstallJob:
             stderr=subprocess.STDOUT,
             encoding="utf-8",
             errors="replace",
-            env={key: value for key, value in os.environ.items() if key not in MISLEADING} | {"PYTHONUNBUFFERED": "1"},
-            start_new_session=True,
+            env=clean(),
             creationflags=subprocess.CREATE_NO_WINDOW if sys.platform == "win32" else 0,
         )
         threading.Thread(target=self._listen, daemon=True).start()
@@ -56,13 +53,10 @@ class InstallJob:
         self.abandon()
 
     def abandon(self) -> None:
-        try:
-            if sys.platform == "win32":
-                self._process.terminate()
-            else:
-                os.killpg(self._process.pid, signal.SIGTERM)  # pip too
-        except OSError:  # it has just ended by itself
-            pass
+        if sys.platform == "win32":
+            subprocess.run(["taskkill", "/F", "/T", "/PID", str(self._process.pid)], capture_output=True)
+        else:
+            self._process.terminate()  # it takes pip with it
 
     def _listen(self) -> None:
         for line in self._process.stdout:
@@ -71,14 +65,14 @@ class InstallJob:
         self._lines.put(None)
 
     def _take(self, line: str) -> None:
+        self._last = line
         if found := PERCENT.match(line):
             self.fraction = min(int(found[1]) / 100, 1.0)
-            line = line[found.end() :]
-        self.stage = self._last = line.strip() or self.stage
+            self.stage = line[found.end() :]
 
     def _finish(self) -> bool:
         if self.cancelling:
             raise Cancelled("The installation was cancelled.", "Press Install to go on with it.")
         if self._process.returncode:
-            raise DiceError(self._last)
+            raise DiceError(self._last.removeprefix("Error: "))
         return True

@@ -8,6 +8,7 @@ Threads of a job fill queues; a timer empties them in Blender's main thread, the
 from __future__ import annotations
 
 import sys
+import time
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -62,8 +63,15 @@ def start(job: Job) -> None:
     """Run a job. Check `state.job` first: there is one at a time."""
     assert state.job is None
     state.job, state.error = job, None
-    bpy.app.timers.register(tick, first_interval=TICK, persistent=True)
+    if not bpy.app.timers.is_registered(tick):
+        bpy.app.timers.register(tick, first_interval=TICK, persistent=True)
     redraw()
+
+
+def finish(job: Job) -> None:
+    """Run a job and wait for its end. Raises its `DiceError`."""
+    while not job.advance():
+        time.sleep(TICK)
 
 
 def cancel() -> None:

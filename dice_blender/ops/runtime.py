@@ -6,6 +6,7 @@ from __future__ import annotations
 import bpy
 from bpy.props import BoolProperty
 
+from ...dice_core.errors import DiceError
 from .. import capture_job, jobs, preferences
 from ..install_job import InstallJob
 
@@ -23,7 +24,7 @@ class DICE_OT_install(bpy.types.Operator):
     bl_label = "Install"
 
     repair: BoolProperty(
-        name="Repair", description="Check what is there and download again what is broken", options={"SKIP_SAVE"}
+        name="Repair", description="Make the capture runtime anew", options={"SKIP_SAVE"}
     )
 
     @classmethod
@@ -39,10 +40,7 @@ class DICE_OT_install(bpy.types.Operator):
         return cls.bl_rna.properties["repair"].description if properties.repair else cls.__doc__
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        capture_job.release(wait=True)  # it may hold files that are replaced
-        options = ["--repair"] if self.repair else []
-        jobs.start(InstallJob(preferences.runtime(), *options, stage="Installing"))
-        return {"FINISHED"}
+        return _run(self, "Installing", *["--repair"] * self.repair)
 
 
 class DICE_OT_remove_runtime(bpy.types.Operator):
@@ -59,9 +57,21 @@ class DICE_OT_remove_runtime(bpy.types.Operator):
         return context.window_manager.invoke_confirm(self, event)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        capture_job.release(wait=True)
-        jobs.start(InstallJob(preferences.runtime(), "--remove", stage="Removing"))
+        return _run(self, "Removing", "--remove")
+
+
+def _run(operator: bpy.types.Operator, stage: str, *options: str) -> set[str]:
+    capture_job.release(wait=True)  # it may use files that are replaced
+    job = InstallJob(preferences.runtime(), *options, stage=stage)
+    if not bpy.app.background:
+        jobs.start(job)
         return {"FINISHED"}
+    try:
+        jobs.finish(job)
+    except DiceError as error:
+        operator.report({"ERROR"}, str(error))
+        return {"CANCELLED"}
+    return {"FINISHED"}
 
 
 CLASSES = (DICE_OT_install, DICE_OT_remove_runtime)

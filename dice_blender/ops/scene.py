@@ -23,6 +23,7 @@ class Pending:
     number: int = 0
     capture: Capture | None = None
     photo: Photo | None = None
+    scene: str = ""
 
 
 pending = Pending()
@@ -57,15 +58,15 @@ class DICE_OT_import_result(bpy.types.Operator, ImportHelper):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         try:
-            collection = api.import_capture(
-                *self._given(), scene=context.scene, pack=self.pack, match=self.match
-            )
+            result, picture, scene = self._given(context)
+            collection = api.import_capture(result, picture, scene=scene, pack=self.pack, match=self.match)
         except DiceError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        _select(context, collection)
-        if self.match and self.look_through:
-            _look_through(context)
+        if scene == context.scene:
+            _select(context, build.meshes(collection))
+            if self.match and self.look_through:
+                _look_through(context)
         return {"FINISHED"}
 
     def draw(self, context: bpy.types.Context) -> None:
@@ -79,12 +80,13 @@ class DICE_OT_import_result(bpy.types.Operator, ImportHelper):
         if not self.number:
             layout.prop(self, "photo")
 
-    def _given(self) -> tuple[Capture | str, Photo | str | None]:
+    def _given(self, context: bpy.types.Context) -> tuple[Capture | str, Photo | str | None, bpy.types.Scene]:
         if not self.number:
-            return self.filepath, self.photo or None
-        if self.number != pending.number or pending.capture is None:
-            raise DiceError("This capture is no longer in memory.", "Capture the photograph again.")
-        return pending.capture, pending.photo
+            return self.filepath, self.photo or None, context.scene
+        scene = bpy.data.scenes.get(pending.scene)
+        if self.number != pending.number or pending.capture is None or scene is None:
+            raise DiceError("This capture or its scene is gone.", "Capture the photograph again.")
+        return pending.capture, pending.photo, scene
 
 
 class DICE_OT_show(bpy.types.Operator):
@@ -123,31 +125,28 @@ class DICE_OT_show(bpy.types.Operator):
         return {"FINISHED"}
 
 
-def import_pending(capture: Capture, photo: Photo, scene_name: str) -> None:
-    """Build a job's capture in the scene it was started in, as one step that can be undone."""
-    scene = bpy.data.scenes.get(scene_name)
-    if scene is None:
-        raise DiceError(f"The scene {scene_name} of this capture is gone.", "Capture the photograph again.")
-    pending.number, pending.capture, pending.photo = pending.number + 1, capture, photo
+def import_pending(capture: Capture, photo: Photo | None, scene: str) -> None:
+    """Build a job's capture in the scene of that name, where it was started, as one step that can be undone."""
+    pending.number += 1
+    pending.capture, pending.photo, pending.scene = capture, photo, scene
     windows = bpy.context.window_manager.windows
-    window = next((window for window in windows if window.scene == scene), windows[0])
+    window = next((window for window in windows if window.scene.name == scene), windows[0])
     try:
-        with bpy.context.temp_override(window=window, scene=scene):
+        with bpy.context.temp_override(window=window):
             bpy.ops.dice.import_result("EXEC_DEFAULT", True, number=pending.number)
     except RuntimeError as error:  # how an operator's report reaches its caller
         raise DiceError(str(error).removeprefix("Error: ").strip()) from error
 
 
-def _select(context: bpy.types.Context, collection: bpy.types.Collection) -> None:
+def _select(context: bpy.types.Context, items: list[bpy.types.Object]) -> None:
     layer = context.view_layer
-    if context.mode != "OBJECT" or layer is None:
+    layer.update()
+    items = [item for item in items if item.name in layer.objects]
+    if context.mode != "OBJECT" or not items:
         return
     for item in layer.objects:
-        item.select_set(False)
-    for item in build.meshes(collection):
-        if item.name in layer.objects:
-            item.select_set(True)
-            layer.objects.active = layer.objects.active if layer.objects.active in build.meshes(collection) else item
+        item.select_set(item in items)
+    layer.objects.active = items[0]
 
 
 def _look_through(context: bpy.types.Context) -> None:

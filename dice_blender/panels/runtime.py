@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import bpy
 
+from ...dice_core import runtime
 from .. import jobs, preferences
 from .widgets import draw_error, draw_job, draw_text
 
@@ -29,12 +30,14 @@ class DICE_PT_runtime(bpy.types.Panel):
 
 def draw_runtime(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     """State and buttons, for the sidebar and the preferences."""
-    installed = preferences.is_installed()
+    folder, installed = preferences.runtime(), preferences.is_installed()
     if installed:
-        layout.label(text="The capture runtime is installed", icon="CHECKMARK")
+        facts = runtime.installed(folder)
+        engine, megabytes, version = (facts.get(key, "?") for key in ("engine", "megabytes", "python"))
+        draw_text(layout, context, f"Installed: {engine} engine, {megabytes} MB, Python {version}", "CHECKMARK")
     else:
         draw_text(layout, context, "The capture runtime is not installed. It goes into this folder:", "INFO")
-    draw_text(layout, context, str(preferences.runtime()), "FILE_FOLDER")
+    draw_text(layout, context, str(folder), "FILE_FOLDER")
     if jobs.state.job is not None:
         draw_job(layout)
         return

@@ -50,9 +50,7 @@ def from_image(image: bpy.types.Image) -> Photo:
     path = Path(bpy.path.abspath(image.filepath, library=image.library)) if image.filepath else None
     if image.source == "FILE" and not image.packed_file and not image.is_dirty and path is not None and path.is_file():
         return Photo(path.name, path)
-    if not image.has_data:
-        image.update()  # loads what is not loaded yet
-    if not all(image.size):
+    if not all(image.size):  # asking for the size loads it
         raise MediaError(f"The pixels of {image.name} cannot be read.", "Save it to a file and choose the file.")
     return Photo(image.name, pixels=_eight_bit(_floats(image), image.is_float))
 

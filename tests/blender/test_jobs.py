@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The panel's way (a job and a timer) and the script's way (wait) to a capture, with a worker that needs no models."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import bpy
+import fake_runtime
+import pytest
+from dice_capture.dice_blender import api, capture_job, jobs
+from dice_capture.dice_blender.ops import capture as capture_ops
+from dice_capture.dice_core.errors import Cancelled, DiceError, NothingFound, NotInstalled, WorkerDied
+from synthetic import LANDSCAPE, capture, gradient, write_picture
+
+pytestmark = pytest.mark.usefixtures("registered")
+
+
+@pytest.fixture
+def picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """Gives a photograph of the name asked for, with the runtime in place."""
+    monkeypatch.setenv("DICE_RUNTIME", str(fake_runtime.make(tmp_path / "run time", capture())))
+    return lambda name: write_picture(tmp_path / name, gradient(LANDSCAPE.image_size))
+
+
+def start(path: Path) -> jobs.Job:
+    """Press Capture in a window."""
+    settings = bpy.context.scene.dice
+    settings.filepath = str(path)
+    assert bpy.ops.dice.capture.poll()
+    capture_ops._start(settings, bpy.context.scene.name)
+    return jobs.state.job
+
+
+def pump(until: Callable[[], bool] = lambda: jobs.state.job is None, seconds: float = 20.0) -> float:
+    """Do what Blender's timer does; gives how long it took."""
+    began = time.monotonic()
+    while not until():
+        assert time.monotonic() - began < seconds, "it takes too long"
+        jobs.tick()
+        time.sleep(0.01)
+    return time.monotonic() - began
+
+
+def ended(client: object, seconds: float = 5.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while client.alive and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return not client.alive
+
+
+def test_a_job_builds_the_scene(picture: Callable[[str], Path]) -> None:
+    job = start(picture("Fotö von mir.png"))
+    assert not bpy.ops.dice.capture.poll()  # one at a time
+    stages = set()
+    pump(lambda: stages.add(job.stage) or jobs.state.job is None)
+    assert {"looking"} <= stages
+    assert jobs.state.error is None
+    collection = bpy.context.scene.dice.result
+    assert collection.name == "DICE Fotö von mir"
+    assert api.parts(collection)["camera"].data.background_images[0].image.name == "Fotö von mir.png"
+
+
+def test_the_worker_stays_warm_and_ends_when_idle(picture: Callable[[str], Path]) -> None:
+    client = start(picture("a.png")).client
+    pump()
+    assert start(picture("b.png")).client is client
+    pump()
+    assert client.alive
+    assert bpy.app.timers.is_registered(capture_job._retire)
+    capture_job._retire()
+    assert ended(client)
+
+
+def test_an_image_in_blender_is_sent_as_pixels(picture: Callable[[str], Path]) -> None:
+    settings = bpy.context.scene.dice
+    settings.source = "IMAGE"
+    assert not bpy.ops.dice.capture.poll()
+    settings.image = bpy.data.images.new("painted", *LANDSCAPE.image_size)
+    capture_ops._start(settings, bpy.context.scene.name)
+    pump()
+    assert jobs.state.error is None
+    assert bpy.context.scene.dice.result.name == "DICE painted"
+
+
+def test_cancel_is_obeyed_and_the_worker_kept(picture: Callable[[str], Path]) -> None:
+    job = start(picture("slow.png"))
+    pump(lambda: job.stage == "looking")
+    bpy.ops.dice.cancel()
+    assert job.cancelling
+    assert pump() < 1.0
+    assert isinstance(jobs.state.error, Cancelled)
+    assert not bpy.data.objects
+    start(picture("next.png"))
+    assert jobs.state.job.client is job.client
+    pump()
+    assert jobs.state.error is None
+    assert bpy.context.scene.dice.result is not None
+
+
+def test_a_worker_that_ignores_a_cancel_is_ended(picture: Callable[[str], Path]) -> None:
+    job = start(picture("stubborn.png"))
+    pump(lambda: job.fraction > 0)
+    time.sleep(0.5)
+    bpy.ops.dice.cancel()
+    assert pump() < 2.5
+    assert isinstance(jobs.state.error, Cancelled)
+    assert ended(job.client)
+    start(picture("next.png"))
+    pump()
+    assert bpy.context.scene.dice.result is not None
+
+
+def test_cancel_while_the_worker_starts(picture: Callable[[str], Path]) -> None:
+    start(picture("slow.png"))
+    bpy.ops.dice.cancel()
+    assert pump() < 2.5
+    assert isinstance(jobs.state.error, Cancelled)
+
+
+def test_a_dead_worker_is_a_message_and_the_next_capture_works(picture: Callable[[str], Path]) -> None:
+    start(picture("crash.png"))
+    pump()
+    assert isinstance(jobs.state.error, WorkerDied)
+    assert "exit code 7" in str(jobs.state.error) and "the ceiling came down" in str(jobs.state.error)
+    assert not bpy.data.objects
+    start(picture("next.png"))
+    pump()
+    assert jobs.state.error is None
+
+
+def test_nothing_found_is_a_message(picture: Callable[[str], Path]) -> None:
+    start(picture("empty.png"))
+    pump()
+    assert isinstance(jobs.state.error, NothingFound)
+
+
+def test_another_file_ends_the_job(picture: Callable[[str], Path]) -> None:
+    job = start(picture("slow.png"))
+    pump(lambda: job.stage == "looking")
+    bpy.ops.wm.read_homefile(use_empty=True)
+    assert jobs.state.job is None
+    assert isinstance(jobs.state.error, Cancelled)
+    assert ended(job.client)
+    assert jobs.tick() is None
+
+
+def test_a_scene_that_vanished_is_a_message(picture: Callable[[str], Path]) -> None:
+    start(picture("a.png"))
+    bpy.context.scene.name = "renamed"
+    pump()
+    assert "gone" in str(jobs.state.error)
+    assert not bpy.data.objects
+
+
+def test_the_scene_is_the_one_that_asked(picture: Callable[[str], Path]) -> None:
+    start(picture("a.png"))
+    first, other = bpy.context.scene, bpy.data.scenes.new("other")
+    bpy.context.window.scene = other
+    pump()
+    assert jobs.state.error is None
+    assert first.dice.result is not None and other.dice.result is None
+    assert len(first.collection.children) == 1 and not other.collection.children
+
+
+def test_unregistering_ends_everything(picture: Callable[[str], Path], registered: object) -> None:
+    job = start(picture("slow.png"))
+    pump(lambda: job.stage == "looking")
+    registered.unregister()
+    assert not job.client.alive
+    assert not bpy.app.timers.is_registered(jobs.tick)
+    assert jobs.state.job is None
+    registered.register()
+
+
+def test_the_operator_waits_without_a_window(picture: Callable[[str], Path]) -> None:
+    bpy.context.scene.dice.filepath = str(picture("a.png"))
+    assert bpy.ops.dice.capture() == {"FINISHED"}
+    assert "Head" in bpy.data.objects
+
+
+def test_a_script_waits_and_hears_the_progress(picture: Callable[[str], Path]) -> None:
+    heard = []
+    collection = api.capture(picture("a.png"), hand="left", report=lambda *news: heard.append(news))
+    assert collection["dice_contact_state"] == "touch"
+    assert ("loading", 0.0) in heard
+    for name, kind in (("empty.png", NothingFound), ("crash.png", WorkerDied)):
+        with pytest.raises(kind):
+            api.capture(picture(name))
+    assert api.capture(picture("again.png"))
+
+
+def test_without_a_runtime_the_button_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DICE_RUNTIME", str(tmp_path / "nothing"))
+    path = write_picture(tmp_path / "a.png", gradient((8, 8)))
+    bpy.context.scene.dice.filepath = str(path)
+    assert not bpy.ops.dice.capture.poll()
+    with pytest.raises(NotInstalled, match="not installed"):
+        api.capture(path)
+
+
+def test_an_unexpected_error_does_not_hang_the_panel(
+    picture: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capture_job, "from_arrays", lambda arrays: 1 / 0)
+    start(picture("a.png"))
+    pump()
+    assert isinstance(jobs.state.error, DiceError)
+    assert "ZeroDivisionError" in str(jobs.state.error)

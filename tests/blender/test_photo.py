@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Photographs: what is sent to the worker, what is shown behind the meshes."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import bpy
+import numpy as np
+import pytest
+from dice_capture.dice_blender.scene import exif, photo
+from dice_capture.dice_core.errors import DiceError
+from synthetic import gradient, write_picture
+
+PIXELS = gradient((40, 24))
+
+
+def new_image(pixels: np.ndarray, floating: bool = False) -> bpy.types.Image:
+    height, width = pixels.shape[:2]
+    image = bpy.data.images.new("painted", width, height, float_buffer=floating)
+    values = np.ones((height, width, 4), np.float32)
+    values[..., : pixels.shape[2]] = pixels[::-1]
+    image.pixels.foreach_set(values.ravel())
+    return image
+
+
+def test_an_untouched_file_is_sent_as_a_path(tmp_path: Path) -> None:
+    path = write_picture(tmp_path / "photo.png", PIXELS)
+    chosen = photo.from_image(bpy.data.images.load(str(path)))
+    assert (chosen.path, chosen.pixels, chosen.source) == (path, None, "photo.png")
+
+
+@pytest.mark.parametrize("change", ["packed", "painted over", "file gone"])
+def test_what_blender_shows_is_sent_as_pixels(change: str, tmp_path: Path) -> None:
+    path = write_picture(tmp_path / "photo.png", PIXELS)
+    image = bpy.data.images.load(str(path))
+    expected = PIXELS.copy()
+    if change == "packed":
+        image.pack()
+    elif change == "painted over":
+        image.pixels[0:3] = (0, 0, 1)  # Blender's first pixel is at the bottom left
+        expected[-1, 0] = (0, 0, 255)
+    else:
+        assert image.size[0]
+        image.pixels[0]
+        path.unlink()
+    chosen = photo.from_image(image)
+    assert chosen.path is None
+    np.testing.assert_allclose(chosen.pixels.astype(int), expected, atol=1)
+
+
+def test_float_images_are_scene_linear() -> None:
+    linear = np.full((4, 6, 3), 0.21404114)  # middle grey: 0.5 in sRGB
+    chosen = photo.from_image(new_image(linear, floating=True))
+    assert np.unique(chosen.pixels).tolist() == [128]
+
+
+def test_transparency_is_white() -> None:
+    clear = np.zeros((4, 6, 4))
+    clear[0, 0] = (1, 0, 0, 1)
+    pixels = photo.from_image(new_image(clear)).pixels
+    assert pixels[0, 0].tolist() == [255, 0, 0]
+    assert pixels[3, 5].tolist() == [255, 255, 255]
+
+
+def test_an_image_without_pixels_is_a_message() -> None:
+    image = bpy.data.images.new("gone", 4, 4)
+    image.source = "FILE"
+    image.filepath = "/nowhere/gone.png"
+    image.reload()
+    with pytest.raises(DiceError, match="cannot be read"):
+        photo.from_image(image)
+
+
+def test_a_movie_is_a_message() -> None:
+    image = bpy.data.images.new("film", 4, 4)
+    image.source = "MOVIE"
+    with pytest.raises(DiceError, match="is a movie"):
+        photo.from_image(image)
+
+
+def test_a_missing_file_is_a_message() -> None:
+    with pytest.raises(DiceError, match="no picture"):
+        photo.from_path("/nowhere/at all.png")
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_exif_orientation_is_applied(turn: int, tmp_path: Path) -> None:
+    """A phone's JPEG lies on its side in the file; `stored` undoes, step by step, what the EXIF standard describes."""
+    upright = gradient((48, 32))
+    steps = {2: "H", 3: "HV", 4: "V", 5: "T", 6: "TV", 7: "THV", 8: "TH"}.get(turn, "")
+    stored = upright
+    for step in steps:
+        stored = {"H": stored[:, ::-1], "V": stored[::-1], "T": stored.swapaxes(0, 1)}[step]
+    path = write_picture(tmp_path / "phone.jpg", stored)
+    data = path.read_bytes()
+    tiff = b"MM\0*" + struct.pack(">IHHHIHH", 8, 1, 0x0112, 3, 1, turn, 0) + b"\0\0\0\0"
+    segment = b"Exif\0\0" + tiff
+    path.write_bytes(data[:2] + b"\xff\xe1" + struct.pack(">H", len(segment) + 2) + segment + data[2:])
+    assert exif.orientation(path) == turn
+    image = photo.show(photo.from_path(path), (48, 32))
+    values = np.zeros(48 * 32 * 4, np.float32)
+    image.pixels.foreach_get(values)
+    shown = values.reshape(32, 48, 4)[::-1, :, :3] * 255
+    assert np.abs(shown - upright).max() < 40  # JPEG
+    assert np.abs(shown - upright).mean() < 4
+    assert image.packed_file is not None
+
+
+def test_a_broken_jpeg_has_no_orientation(tmp_path: Path) -> None:
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe1\x00")
+    assert exif.orientation(tmp_path / "broken.jpg") == 1
