@@ -52,6 +52,7 @@ class Client:
         self.job = 0
         self._log: deque[str] = deque(maxlen=200)
         self._stopping = False
+        self._death: WorkerDied | None = None
         self._process = subprocess.Popen(
             [str(python), "-m", f"{__package__.rpartition('.')[2]}.worker"],
             cwd=ROOT,
@@ -76,7 +77,12 @@ class Client:
         return "\n".join(self._log)
 
     def submit(
-        self, path: str = "", *, image: NDArray[np.uint8] | None = None, source: str = "", engine: str = "open",
+        self,
+        path: str = "",
+        *,
+        image: NDArray[np.uint8] | None = None,
+        source: str = "",
+        engine: str = "open",
         hand: str = "auto",
     ) -> int:
         """Ask for a capture of a file, or of an (h, w, 3) uint8 RGB array; gives the job's number."""
@@ -84,6 +90,8 @@ class Client:
         arrays = {} if image is None else {"image": image}
         file = os.path.abspath(path) if path else ""  # the process works in another folder
         self._send(protocol.CaptureRequest(self.job, engine, hand, file, source, arrays))
+        if self._death:  # before this job had a number, so nobody would see that the event concerns it
+            self.events.put(protocol.Failure.of(self.job, self._death))
         return self.job
 
     def cancel(self) -> None:
@@ -119,14 +127,11 @@ class Client:
         code = self._process.wait()
         self._stderr.join(GRACE)
         if not self._stopping:
-            self.events.put(
-                protocol.Failure(
-                    self.job,
-                    WorkerDied.__name__,
-                    f"The capture process stopped (exit code {code}): {self._last_words(code)}.",
-                    "Capture again; repair the runtime if it happens again.",
-                )
+            self._death = WorkerDied(
+                f"The capture process stopped (exit code {code}): {self._last_words(code)}.",
+                "Capture again; repair the runtime if it happens again.",
             )
+            self.events.put(protocol.Failure.of(self.job, self._death))
 
     def _last_words(self, code: int) -> str:
         if code == -9:
