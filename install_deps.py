@@ -18,6 +18,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+if sys.version_info < (3, 10):  # noqa: UP036  the user's Python may be anything
+    sys.exit(f"Error: Python {sys.version.split()[0]} is too old. Run this with Python 3.11 or 3.13.")
+
 from dice_core import paths, runtime
 from dice_core.errors import DiceError
 

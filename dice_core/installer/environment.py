@@ -36,6 +36,7 @@ except metadata.PackageNotFoundError: pip = 0.0
 has = [util.find_spec(name) is not None for name in ("venv", "ensurepip")]
 print(json.dumps([sys.executable, sys.version_info[:2], sys.version.split()[0], pip, *has]))
 """
+CERTIFICATE = "CERTIFICATE_VERIFY_FAILED"
 MISSING = r"No matching distribution found for (\S+)"
 NETWORK = (
     r"NewConnectionError|NameResolution|name resolution|ConnectTimeout|ReadTimeout|Max retries|ProxyError|SSLError"
@@ -45,6 +46,7 @@ COMPLAINTS = (
     (r"No space left", "The disk is full.", "Free some space and install again."),
     (r"Permission denied|Access is denied", "A file cannot be written.", "Choose a folder that you may write to."),
     (r"DO NOT MATCH THE HASHES", "A downloaded file is not the one that was pinned.", "Try another network."),
+    (CERTIFICATE, "The server's certificate is not trusted.", "Name your network's in SSL_CERT_FILE and PIP_CERT."),
     (NETWORK, "The network cannot be reached.", "Check the connection or the proxy, or use --wheelhouse."),
     (MISSING, "pip finds no {0} for this system.", "Check pip's settings, or install with Python 3.11 or 3.13."),
 )

@@ -145,6 +145,8 @@ def plan(request: Request) -> Plan:
     """
     if sys.platform == "darwin" and platform.machine() == "x86_64":
         raise DiceError("LiteRT has no build for Macs with Intel processors.", "Use Apple silicon, Linux or Windows.")
+    if request.wheelhouse and not request.wheelhouse.is_dir():
+        raise DiceError(f"There is no folder {request.wheelhouse}.", "Check the path of the wheelhouse.")
     before = installed(request.target)
     if before:
         engine = "dice" if "dice" in (request.engine, before["engine"]) else "open"
