@@ -37,7 +37,7 @@ class DICE_OT_install(bpy.types.Operator):
 
     @classmethod
     def description(cls, context: bpy.types.Context, properties: bpy.types.OperatorProperties) -> str:
-        return cls.bl_rna.properties["repair"].description if properties.repair else cls.__doc__
+        return properties.bl_rna.properties["repair"].description if properties.repair else cls.__doc__
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         return _run(self, "Installing", *["--repair"] * self.repair)

@@ -114,7 +114,7 @@ class DICE_OT_show(bpy.types.Operator):
 
     @classmethod
     def description(cls, context: bpy.types.Context, properties: bpy.types.OperatorProperties) -> str:
-        return cls.bl_rna.properties["what"].enum_items[properties.what].description
+        return properties.bl_rna.properties["what"].enum_items[properties.what].description
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         heat = self.what == "CONTACT"

@@ -6,7 +6,6 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
-import numpy as np
 from numpy.typing import NDArray
 
 ORIENTATION = 0x0112

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,22 +16,18 @@ from types import ModuleType
 import pytest
 
 HERE = Path(__file__).parent
-ROOT = HERE.parent.parent
 EXIT: list[int] = []
 
 collect_ignore_glob = [] if importlib.util.find_spec("bpy") else ["test_*.py"]
 if not collect_ignore_glob:
-    os.environ["BLENDER_USER_RESOURCES"] = tempfile.mkdtemp(prefix="dice-blender-")
-    os.environ.setdefault("DICE_RUNTIME", str(Path(tempfile.gettempdir()) / "dice-no-runtime"))
+    RESOURCES = tempfile.mkdtemp(prefix="dice-blender-")
+    os.environ["BLENDER_USER_RESOURCES"] = RESOURCES  # before Blender looks
     sys.path.append(str(HERE))
     import bpy
 
-    spec = importlib.util.spec_from_file_location(
-        "dice_capture", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)]
-    )
-    extension = importlib.util.module_from_spec(spec)
-    sys.modules["dice_capture"] = extension
-    spec.loader.exec_module(extension)
+    from tools.demo_scene import load_extension
+
+    load_extension()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -47,6 +44,7 @@ def pytest_sessionfinish(exitstatus: int) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure() -> None:
     if EXIT and "bpy" in sys.modules:  # Blender's module sometimes hangs when the interpreter ends in the usual way
+        shutil.rmtree(RESOURCES, ignore_errors=True)
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(EXIT[-1])
@@ -58,7 +56,13 @@ def empty_file() -> None:
 
 
 @pytest.fixture
-def registered() -> Iterator[ModuleType]:
+def extension() -> ModuleType:
+    """The repository's root as the package that Blender would import."""
+    return sys.modules["dice_capture"]
+
+
+@pytest.fixture
+def registered(extension: ModuleType) -> Iterator[ModuleType]:
     """The extension, registered for one test."""
     extension.register()
     yield extension

@@ -25,7 +25,8 @@ def test_projects_like_the_photograph(camera: Camera) -> None:
     assert scene.camera == api.parts(collection)["camera"]
     for part, mesh in (("head", made.head), ("hand_left", made.hands[0])):
         item = api.parts(collection)[part]
-        seen = [world_to_camera_view(scene, scene.camera, item.matrix_world @ vertex.co) for vertex in item.data.vertices]
+        points = [item.matrix_world @ vertex.co for vertex in item.data.vertices]
+        seen = [world_to_camera_view(scene, scene.camera, point) for point in points]
         pixels = np.array([(view.x, 1 - view.y) for view in seen]) * camera.image_size
         assert np.abs(pixels - camera.project(mesh.vertices)).max() < 0.05
         assert min(view.z for view in seen) > scene.camera.data.clip_start

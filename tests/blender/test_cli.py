@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`blender --command dice`: exit codes and the file that it writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+import fake_runtime
+import pytest
+from dice_capture.dice_blender import cli
+from synthetic import LANDSCAPE, capture, gradient, write_picture
+
+pytestmark = pytest.mark.usefixtures("registered")
+
+
+@pytest.fixture(autouse=True)
+def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DICE_RUNTIME", str(fake_runtime.make(tmp_path / "runtime", capture())))
+
+
+def picture(tmp_path: Path, name: str = "Ein Bild.png") -> str:
+    return str(write_picture(tmp_path / name, gradient(LANDSCAPE.image_size)))
+
+
+def test_writes_a_scene(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "new folder" / "scene.blend"
+    assert cli.main(["capture", picture(tmp_path), "-o", str(output)]) == 0
+    assert "contact probability 0.88" in capsys.readouterr().out
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    bpy.ops.wm.open_mainfile(filepath=str(output))
+    assert {"Head", "Hand.L", "Camera"} <= set(bpy.data.objects.keys())
+    assert bpy.context.scene.camera.name == "Camera"
+
+
+def test_an_error_is_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["capture", str(tmp_path / "gone.png"), "-o", str(tmp_path / "scene.blend")]) == 1
+    assert "no picture" in capsys.readouterr().err
+    assert not (tmp_path / "scene.blend").exists()
+
+
+@pytest.mark.parametrize("arguments", ["", "capture", "capture a.png", "capture a.png -o b --hand no", "render a.png"])
+def test_wrong_usage_is_2(arguments: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(arguments.split()) == 2
+    assert "usage: blender -b --command dice" in capsys.readouterr().err
+
+
+def test_help_is_0(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--help"]) == 0
+    assert "capture" in capsys.readouterr().out
+
+
+def test_nothing_found_is_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["capture", picture(tmp_path, "empty.png"), "-o", str(tmp_path / "scene.blend")]) == 3
+    assert not (tmp_path / "scene.blend").exists()
+
+
+def test_ctrl_c_is_130(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_report", interrupt)
+    assert cli.main(["capture", picture(tmp_path), "-o", str(tmp_path / "scene.blend")]) == 130
+
+
+def test_a_folder_that_cannot_be_made_is_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("in the way")
+    assert cli.main(["capture", picture(tmp_path), "-o", str(tmp_path / "file" / "scene.blend")]) == 1
+    assert "Cannot make the folder" in capsys.readouterr().err
