@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import struct
 import warnings
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,8 @@ from ..types import Frame
 WORKING_SIDE = 2048  # enough for the landmark crops; keeps memory bounded whatever the camera
 MAX_PIXELS = 512_000_000
 SENSOR_WIDTH = 36.0  # mm, long side of the 35 mm film that the EXIF equivalent refers to
+# What Pillow raises for damaged files, besides saying so.
+BROKEN = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError, struct.error, zlib.error)
 FORMATS = "JPEG, PNG, TIFF, WebP or BMP"
 
 
@@ -32,18 +36,19 @@ def read_picture(path: Path) -> Frame:
     """
     Image.MAX_IMAGE_PIXELS = None  # our own limit below; Pillow's warning would only reach a log
     try:
-        with warnings.catch_warnings(), Image.open(path) as image:
-            warnings.simplefilter("ignore")  # broken EXIF is no reason to refuse the pixels
+        with warnings.catch_warnings(action="ignore"), Image.open(path) as image:  # broken EXIF does not matter
             if image.width * image.height > MAX_PIXELS:
                 raise MediaError(f"{path.name} has {image.width} x {image.height} pixels.", "Scale it down first.")
             return _frame(image, path.name)
-    except (FileNotFoundError, IsADirectoryError) as error:
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
         raise MediaError(f"There is no picture {path}.", "Check the path.") from error
     except PermissionError as error:
         raise MediaError(f"{path} may not be read.", "Change the file's permissions or copy it.") from error
     except UnidentifiedImageError as error:
         raise MediaError(f"{path.name} is not a picture that can be read.", f"Use {FORMATS}.") from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except MemoryError as error:
+        raise MediaError(f"The memory does not suffice for {path.name}.", "Scale the picture down first.") from error
+    except BROKEN as error:
         raise MediaError(f"{path.name} is broken or cut short ({error}).", "Copy or download it again.") from error
 
 
@@ -55,29 +60,30 @@ def from_array(pixels: NDArray[np.uint8], source: str) -> Frame:
 
 
 def _frame(image: Image.Image, source: str) -> Frame:
-    exif = image.getexif()
-    turned = exif.get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
-    size = image.size[::-1] if turned else image.size
+    size = image.size
     image.draft("RGB", (WORKING_SIDE, WORKING_SIDE))  # lets a huge JPEG decode at a fraction of its size
+    image.load()
+    exif = image.getexif()  # not before: TIFF is turned while it is loaded, and has no orientation any more
+    if exif.get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8):
+        size = size[::-1]
+    if image.mode.startswith("I;16"):  # Pillow cannot reduce these, and would clip them at 255
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     image.thumbnail((WORKING_SIDE, WORKING_SIDE), Image.Resampling.BOX)
-    upright = ImageOps.exif_transpose(_eight_bit(image))
-    pixels = np.array(upright)
-    upright.close()
-    return Frame(pixels, size, source, focal_length(exif, size))
+    upright = _eight_bit(image)
+    upright.info["exif"] = exif.tobytes()
+    ImageOps.exif_transpose(upright, in_place=True)
+    return Frame(np.array(upright), size, source, focal_length(exif, size))
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:
-    exif = image.getexif()
-    if image.mode.startswith("I") or image.mode == "F":  # 16-bit grey: Pillow would clip at 255
+    if image.mode in ("I", "F"):  # Pillow would clip these at 255
         values = np.asarray(image, np.float64)
-        top = 65535.0 if image.mode.startswith("I;16") or values.max() > 255 else max(values.max(), 1.0)
+        top = 65535.0 if values.max() > 255 else max(values.max(), 1.0)
         image = Image.fromarray(np.uint8(np.clip(values / top, 0, 1) * 255))
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
-    result = image.convert("RGB")
-    result.info["exif"] = exif.tobytes()
-    return result
+    return image.convert("RGB")
 
 
 def focal_length(exif: Image.Exif, size: tuple[int, int]) -> float | None:
