@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The doctor on a healthy runtime, on none, and on broken ones; and on a Python that has nothing installed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dice_core import doctor as module
+from dice_core.doctor import Check, doctor, render
+from dice_core.installer.plan import installed
+from dice_core.paths import MARKER, ROOT
+
+
+def by_name(checks: list[Check]) -> dict[str, Check]:
+    return {check.name: check for check in checks}
+
+
+def test_healthy_runtime(runtime: Path) -> None:
+    checks = doctor(runtime)
+    assert all(check.ok for check in checks), render(checks)
+    found = by_name(checks)
+    assert found["python"].detail.startswith(sys.version.split()[0])
+    assert "numpy" in found["packages"].detail and "libigl" in found["packages"].detail
+    assert found["device"].detail.startswith("CPU") or found["device"].detail.startswith("CUDA")
+    assert found["models"].detail.startswith("5 files verified")
+
+
+def test_nothing_installed(tmp_path: Path) -> None:
+    found = by_name(doctor(tmp_path / "none"))
+    for name in ("runtime", "models", "packages"):
+        assert not found[name].ok and found[name].remedy
+    assert "not installed" in found["runtime"].detail
+    assert not (tmp_path / "none").exists()
+
+
+def test_unfinished_and_damaged_runtimes(runtime: Path, tmp_path: Path) -> None:
+    (tmp_path / "install.lock").touch()
+    assert "unfinished" in by_name(doctor(tmp_path))["runtime"].detail
+    shutil.copytree(runtime / "models", tmp_path / "models")
+    (tmp_path / MARKER).write_text(json.dumps(installed(runtime)))
+    found = by_name(doctor(tmp_path))
+    assert found["models"].ok and not found["runtime"].ok and "damaged" in found["runtime"].detail
+    (tmp_path / "models" / "iris_landmark.tflite").write_bytes(b"")
+    broken = by_name(doctor(tmp_path))["models"]
+    assert not broken.ok and "iris_landmark.tflite" in broken.detail and "--repair" in broken.remedy
+
+
+def test_little_space_and_a_blender_that_does_not_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "free_megabytes", lambda folder: 3)
+    blender = tmp_path / "blender"
+    blender.write_text("#!/bin/sh\nexit 1\n")
+    blender.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = by_name(doctor(tmp_path / "none"))
+    assert not found["disk"].ok and "3 MB" in found["disk"].detail and found["disk"].remedy
+    assert not found["blender"].ok and "does not start" in found["blender"].detail
+
+
+def test_report_shows_remedies_of_failures_only() -> None:
+    text = render([Check("one", True, "fine", "hidden"), Check("second", False, "bad", "do this")])
+    assert text.splitlines() == ["ok    one     fine", "FAIL  second  bad", "              do this"]
+
+
+def test_bare_python(tmp_path: Path) -> None:
+    """-S and -I: no site-packages at all, so no numpy."""
+    program = f"""
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+from pathlib import Path
+from dice_core.doctor import doctor, render
+print(render(doctor(Path({str(tmp_path / "none")!r}))))
+assert "numpy" not in sys.modules
+"""
+    command = [sys.executable, "-S", "-I", "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "FAIL  runtime" in done.stdout
