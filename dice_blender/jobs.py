@@ -50,10 +50,10 @@ class Job(Protocol):
 
 @dataclass
 class State:
-    """The running job, and the error or news that the last one left."""
+    """The running job, and what the user should know about the last one: its error, as a rule."""
 
     job: Job | None = None
-    error: DiceError | None = None
+    notice: DiceError | None = None
 
 
 state = State()
@@ -62,7 +62,7 @@ state = State()
 def start(job: Job) -> None:
     """Run a job. Check `state.job` first: there is one at a time."""
     assert state.job is None
-    state.job, state.error = job, None
+    state.job, state.notice = job, None
     if not bpy.app.timers.is_registered(tick):
         bpy.app.timers.register(tick, first_interval=TICK, persistent=True)
     redraw()
@@ -87,7 +87,7 @@ def abandon(reason: str = "") -> None:
     job, state.job = state.job, None
     if job is not None:
         job.abandon()
-        state.error = Cancelled(reason) if reason else None
+        state.notice = Cancelled(reason) if reason else None
 
 
 def tick() -> float | None:
@@ -99,11 +99,11 @@ def tick() -> float | None:
     try:
         done = job.advance()
     except DiceError as error:
-        done, state.error = True, error
+        done, state.notice = True, error
     except Exception as error:  # Blender drops a timer that raises: the job would seem to run for ever
         sys.excepthook(type(error), error, error.__traceback__)
         job.abandon()
-        done, state.error = True, DiceError(f"Unexpected {type(error).__name__}: {error}.", "Please report it.")
+        done, state.notice = True, DiceError(f"Unexpected {type(error).__name__}: {error}.", "Please report it.")
     if done and state.job is job:
         state.job = None
     if done or seen != (job.stage, job.fraction):
@@ -133,6 +133,6 @@ def register() -> None:
 def unregister() -> None:
     bpy.app.handlers.load_pre.remove(_before_load)
     abandon()
-    state.error = None
+    state.notice = None
     if bpy.app.timers.is_registered(tick):
         bpy.app.timers.unregister(tick)

@@ -10,6 +10,7 @@ from ...dice_core.types import Capture
 from .. import api, capture_job, jobs, preferences
 from ..properties import DICE_PG_settings
 from ..scene import photo
+from ..scene.obstacles import in_the_way
 from . import scene as scene_ops
 
 
@@ -76,6 +77,10 @@ def _start(settings: DICE_PG_settings, scene: str) -> None:
 
     def done(result: Capture) -> None:
         scene_ops.import_pending(result, picture, scene)
+        captured = bpy.data.scenes[scene].dice.result
+        if names := in_the_way(bpy.data.scenes[scene], captured):
+            told = f"{names[0]} stands between the camera and the captured head, or around them."
+            jobs.state.notice = DiceError(told, "Move or hide it.")
 
     runtime = preferences.runtime()
     jobs.start(capture_job.CaptureJob(picture, engine="open", hand=settings.hand, runtime=runtime, done=done))

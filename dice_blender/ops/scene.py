@@ -131,8 +131,12 @@ def import_pending(capture: Capture, photo: Photo | None, scene: str) -> None:
     pending.capture, pending.photo, pending.scene = capture, photo, scene
     windows = bpy.context.window_manager.windows
     window = next((window for window in windows if window.scene.name == scene), windows[0])
+    place = {"window": window}
+    area = None if bpy.app.background else _largest_view(window.screen)
+    if area:  # the redo panel appears there
+        place |= {"area": area, "region": next(region for region in area.regions if region.type == "WINDOW")}
     try:
-        with bpy.context.temp_override(window=window):
+        with bpy.context.temp_override(**place):
             bpy.ops.dice.import_result("EXEC_DEFAULT", True, number=pending.number)
     except RuntimeError as error:  # how an operator's report reaches its caller
         raise DiceError(str(error).removeprefix("Error: ").strip()) from error
@@ -150,10 +154,13 @@ def _select(context: bpy.types.Context, items: list[bpy.types.Object]) -> None:
 
 
 def _look_through(context: bpy.types.Context) -> None:
-    areas = [area for area in context.screen.areas if area.type == "VIEW_3D"] if context.screen else []
-    if areas:
-        view = max(areas, key=lambda area: area.width * area.height).spaces.active
-        view.region_3d.view_perspective = "CAMERA"
+    if area := _largest_view(context.screen):
+        area.spaces.active.region_3d.view_perspective = "CAMERA"
+
+
+def _largest_view(screen: bpy.types.Screen | None) -> bpy.types.Area | None:
+    areas = [area for area in screen.areas if area.type == "VIEW_3D"] if screen else []
+    return max(areas, key=lambda area: area.width * area.height, default=None)
 
 
 def _draw_menu(self: bpy.types.Menu, context: bpy.types.Context) -> None:

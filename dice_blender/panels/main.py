@@ -7,7 +7,7 @@ import bpy
 
 from .. import jobs, preferences
 from .runtime import draw_runtime
-from .widgets import draw_error, draw_job
+from .widgets import draw_job, draw_notice
 
 
 class DICE_PT_main(bpy.types.Panel):
@@ -40,4 +40,4 @@ class DICE_PT_main(bpy.types.Panel):
             row = layout.row()
             row.scale_y = 1.4
             row.operator("dice.capture", icon="USER")
-        draw_error(layout, context)
+        draw_notice(layout, context)

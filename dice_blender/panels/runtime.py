@@ -7,7 +7,7 @@ import bpy
 
 from ...dice_core import runtime
 from .. import jobs, preferences
-from .widgets import draw_error, draw_job, draw_text
+from .widgets import draw_job, draw_notice, draw_text
 
 
 class DICE_PT_runtime(bpy.types.Panel):
@@ -51,7 +51,7 @@ def draw_runtime(layout: bpy.types.UILayout, context: bpy.types.Context) -> None
         row = layout.row()
         row.scale_y = 1.4
         row.operator("dice.install", icon="IMPORT").repair = False
-        draw_error(layout, context)
+        draw_notice(layout, context)
 
 
 def _draw_offline(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:

@@ -32,12 +32,12 @@ def draw_job(layout: bpy.types.UILayout) -> None:
     row.operator("dice.cancel", text="", icon="X")
 
 
-def draw_error(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
-    """What the last job ended with, if not with success."""
-    error = jobs.state.error
-    if error is None:
+def draw_notice(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    """What the user should know about the last job."""
+    notice = jobs.state.notice
+    if notice is None:
         return
     box = layout.box()
-    draw_text(box, context, error.message, "INFO" if isinstance(error, Cancelled) else "ERROR")
-    if error.remedy:
-        draw_text(box, context, error.remedy, "BLANK1")
+    draw_text(box, context, notice.message, "INFO" if isinstance(notice, Cancelled) else "ERROR")
+    if notice.remedy:
+        draw_text(box, context, notice.remedy, "BLANK1")

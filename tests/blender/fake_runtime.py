@@ -15,8 +15,8 @@ from dice_capture.dice_core.types import Capture
 def make(folder: Path, capture: Capture, python: str = sys.executable) -> Path:
     """Write the runtime; `python` needs numpy only.
 
-    A picture with `slow` in its name takes 15 s, `stubborn` ignores a cancel, `crash` ends the process and `empty`
-    holds nothing.
+    A picture with `long` in its name takes 3 s and `slow` 15 s, `stubborn` ignores a cancel, `crash` ends the process
+    and `empty` holds nothing.
     """
     store.save(folder / "capture.npz", capture)
     (folder / paths.MARKER).write_text('{"engine": "open", "megabytes": 1}')

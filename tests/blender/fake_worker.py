@@ -33,8 +33,9 @@ class Pipeline:
             os._exit(7)
         if "empty" in name:
             raise NothingFound("No face and no hand were found.", "Use a picture that shows one.")
-        for step in range(300 if "slow" in name else 3):
-            report("looking", step / 300)
+        steps = 300 if "slow" in name else 60 if "long" in name else 3
+        for step in range(steps):
+            report("looking", step / steps)
             time.sleep(0.05)
         if "stubborn" in name:
             time.sleep(600)

@@ -33,7 +33,7 @@ print("[100%] Complete", flush=True)
 def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "install_deps.py").write_text(SCRIPT)
     monkeypatch.setattr(install_job, "ROOT", tmp_path)
-    jobs.state.error = None
+    jobs.state.notice = None
 
 
 def wait(job: install_job.InstallJob) -> list[tuple[str, float]]:
@@ -52,14 +52,14 @@ def test_shows_the_progress(tmp_path: Path) -> None:
     seen = wait(install_job.InstallJob(tmp_path, stage="Installing"))
     assert seen[0] == ("Installing", 0.0)
     assert ("Fetching numpy (16.5 MB)", 0.4) in seen
-    assert jobs.state.error is None
+    assert jobs.state.notice is None
     assert (tmp_path / "done").exists()
 
 
 def test_an_error_is_shown(tmp_path: Path) -> None:
     wait(install_job.InstallJob(tmp_path, "--repair", stage="Repairing"))
-    assert isinstance(jobs.state.error, DiceError)
-    assert str(jobs.state.error) == "The disk is full. Free some space."
+    assert isinstance(jobs.state.notice, DiceError)
+    assert str(jobs.state.notice) == "The disk is full. Free some space."
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no polite way to end a program")
@@ -72,7 +72,7 @@ def test_cancel_lets_it_tidy_up(tmp_path: Path) -> None:
     while jobs.state.job is not None:
         jobs.tick()
         time.sleep(0.01)
-    assert isinstance(jobs.state.error, Cancelled)
+    assert isinstance(jobs.state.notice, Cancelled)
     assert (tmp_path / "tidied").exists() and not (tmp_path / "done").exists()
 
 

@@ -57,7 +57,7 @@ def test_a_job_builds_the_scene(picture: Callable[[str], Path]) -> None:
     stages = set()
     pump(lambda: stages.add(job.stage) or jobs.state.job is None)
     assert {"looking"} <= stages
-    assert jobs.state.error is None
+    assert jobs.state.notice is None
     collection = bpy.context.scene.dice.result
     assert collection.name == "DICE Fotö von mir"
     assert api.parts(collection)["camera"].data.background_images[0].image.name == "Fotö von mir.png"
@@ -81,7 +81,7 @@ def test_an_image_in_blender_is_sent_as_pixels(picture: Callable[[str], Path]) -
     settings.image = bpy.data.images.new("painted", *LANDSCAPE.image_size)
     capture_ops._start(settings, bpy.context.scene.name)
     pump()
-    assert jobs.state.error is None
+    assert jobs.state.notice is None
     assert bpy.context.scene.dice.result.name == "DICE painted"
 
 
@@ -91,12 +91,12 @@ def test_cancel_is_obeyed_and_the_worker_kept(picture: Callable[[str], Path]) ->
     bpy.ops.dice.cancel()
     assert job.cancelling
     assert pump() < 1.0
-    assert isinstance(jobs.state.error, Cancelled)
+    assert isinstance(jobs.state.notice, Cancelled)
     assert not bpy.data.objects
     start(picture("next.png"))
     assert jobs.state.job.client is job.client
     pump()
-    assert jobs.state.error is None
+    assert jobs.state.notice is None
     assert bpy.context.scene.dice.result is not None
 
 
@@ -106,7 +106,7 @@ def test_a_worker_that_ignores_a_cancel_is_ended(picture: Callable[[str], Path])
     time.sleep(0.5)
     bpy.ops.dice.cancel()
     assert pump() < 2.5
-    assert isinstance(jobs.state.error, Cancelled)
+    assert isinstance(jobs.state.notice, Cancelled)
     assert ended(job.client)
     start(picture("next.png"))
     pump()
@@ -117,24 +117,24 @@ def test_cancel_while_the_worker_starts(picture: Callable[[str], Path]) -> None:
     start(picture("slow.png"))
     bpy.ops.dice.cancel()
     assert pump() < 2.5
-    assert isinstance(jobs.state.error, Cancelled)
+    assert isinstance(jobs.state.notice, Cancelled)
 
 
 def test_a_dead_worker_is_a_message_and_the_next_capture_works(picture: Callable[[str], Path]) -> None:
     start(picture("crash.png"))
     pump()
-    assert isinstance(jobs.state.error, WorkerDied)
-    assert "exit code 7" in str(jobs.state.error) and "the ceiling came down" in str(jobs.state.error)
+    assert isinstance(jobs.state.notice, WorkerDied)
+    assert "exit code 7" in str(jobs.state.notice) and "the ceiling came down" in str(jobs.state.notice)
     assert not bpy.data.objects
     start(picture("next.png"))
     pump()
-    assert jobs.state.error is None
+    assert jobs.state.notice is None
 
 
 def test_nothing_found_is_a_message(picture: Callable[[str], Path]) -> None:
     start(picture("empty.png"))
     pump()
-    assert isinstance(jobs.state.error, NothingFound)
+    assert isinstance(jobs.state.notice, NothingFound)
 
 
 def test_another_file_ends_the_job(picture: Callable[[str], Path]) -> None:
@@ -142,7 +142,7 @@ def test_another_file_ends_the_job(picture: Callable[[str], Path]) -> None:
     pump(lambda: job.stage == "looking")
     bpy.ops.wm.read_homefile(use_empty=True)
     assert jobs.state.job is None
-    assert isinstance(jobs.state.error, Cancelled)
+    assert isinstance(jobs.state.notice, Cancelled)
     assert ended(job.client)
     assert jobs.tick() is None
 
@@ -151,7 +151,7 @@ def test_a_scene_that_vanished_is_a_message(picture: Callable[[str], Path]) -> N
     start(picture("a.png"))
     bpy.context.scene.name = "renamed"
     pump()
-    assert "gone" in str(jobs.state.error)
+    assert "gone" in str(jobs.state.notice)
     assert not bpy.data.objects
 
 
@@ -160,9 +160,22 @@ def test_the_scene_is_the_one_that_asked(picture: Callable[[str], Path]) -> None
     first, other = bpy.context.scene, bpy.data.scenes.new("other")
     bpy.context.window.scene = other
     pump()
-    assert jobs.state.error is None
+    assert jobs.state.notice is None
     assert first.dice.result is not None and other.dice.result is None
     assert len(first.collection.children) == 1 and not other.collection.children
+
+
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [((0, 0, 0), True), ((0.4, -0.1, 0.1), False), ((0, 3, 0), False)],
+    ids=["around", "beside", "behind"],
+)
+def test_what_hides_the_capture_is_named(picture: Callable[[str], Path], place: tuple[float, ...], told: bool) -> None:
+    bpy.ops.mesh.primitive_cube_add(size=2.0 if place == (0, 0, 0) else 0.3, location=place)
+    start(picture("a.png"))
+    pump()
+    assert bpy.context.scene.dice.result is not None
+    assert ("Cube" in str(jobs.state.notice)) == told
 
 
 def test_unregistering_ends_everything(picture: Callable[[str], Path], registered: object) -> None:
@@ -207,5 +220,5 @@ def test_an_unexpected_error_does_not_hang_the_panel(
     monkeypatch.setattr(capture_job, "from_arrays", lambda arrays: 1 / 0)
     start(picture("a.png"))
     pump()
-    assert isinstance(jobs.state.error, DiceError)
-    assert "ZeroDivisionError" in str(jobs.state.error)
+    assert isinstance(jobs.state.notice, DiceError)
+    assert "ZeroDivisionError" in str(jobs.state.notice)

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Blender's own extension tool, and our command in it."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+Blender = Callable[..., subprocess.CompletedProcess]  # conftest.blender
+CAPTURE = ("run", "-b", "--command", "dice", "capture")
+CONTENTS = "import bpy; print('CONTENTS', sorted(bpy.data.objects.keys()), hasattr(bpy.types.Scene, 'dice'))"
+
+
+def test_the_manifest_and_the_zip_are_valid(blender: Blender, archive: Path) -> None:
+    for what in (ROOT, archive):
+        done = blender("run", "--command", "extension", "validate", what)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_it_is_listed_when_installed(installed: Blender) -> None:
+    done = installed("run", "--command", "extension", "list")
+    assert done.returncode == 0
+    assert "dice_capture" in done.stdout
+
+
+def test_captures_without_a_window(
+    installed: Blender, fake_runtime: Path, picture: Callable[[str], Path], tmp_path: Path
+) -> None:
+    output = tmp_path / "eine Szene.blend"
+    done = installed(*CAPTURE, picture("ein Bild.png"), "-o", output, runtime=fake_runtime)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "touch" in done.stdout
+    # --factory-startup: a Blender that does not load the extension
+    seen = installed("run", "-b", "--factory-startup", output, "--python-expr", CONTENTS)
+    assert "CONTENTS ['Camera', 'Hand.R', 'Head'] False" in seen.stdout
+
+
+@pytest.mark.parametrize(("name", "code", "words"), [("empty.png", 3, "No face"), ("crash.png", 1, "exit code 7")])
+def test_exit_codes(
+    installed: Blender,
+    fake_runtime: Path,
+    picture: Callable[[str], Path],
+    tmp_path: Path,
+    name: str,
+    code: int,
+    words: str,
+) -> None:
+    done = installed(*CAPTURE, picture(name), "-o", tmp_path / "scene.blend", runtime=fake_runtime)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert words in done.stderr
+    assert not (tmp_path / "scene.blend").exists()
+
+
+def test_wrong_usage_is_2(installed: Blender) -> None:
+    done = installed(*CAPTURE)
+    assert done.returncode == 2
+    assert "usage:" in done.stderr
+
+
+def test_without_a_runtime_it_says_so(installed: Blender, picture: Callable[[str], Path], tmp_path: Path) -> None:
+    done = installed(*CAPTURE, picture("a.png"), "-o", tmp_path / "scene.blend")
+    assert done.returncode == 1
+    assert "not installed" in done.stderr
+
+
+def test_the_sample_becomes_a_scene(installed: Blender, real_runtime: Path, sample: Path, tmp_path: Path) -> None:
+    output = tmp_path / "scene.blend"
+    done = installed(*CAPTURE, sample, "-o", output, runtime=real_runtime)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "touch" in done.stdout
+    seen = installed("run", "-b", "--factory-startup", output, "--python-expr", CONTENTS)
+    assert "CONTENTS ['Camera', 'Hand.R', 'Head'] False" in seen.stdout

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The extension in a real window: it stays alive while it works, and tells what happened."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from PIL import Image
+
+SCRIPT = Path(__file__).with_name("window.py")
+Blender = Callable[..., subprocess.CompletedProcess]  # conftest.blender
+LONGEST_GAP = 1.0  # seconds, while the jobs take 2 to 3; drawing the window in software costs most of it
+
+
+def play(blender: Blender, folder: Path, runtime: Path, *pictures: Path) -> dict:
+    arguments = (folder / "report.json", folder / "window.png", *pictures)
+    done = blender("gui", "-P", SCRIPT, "--", *arguments, runtime=runtime)
+    assert (folder / "report.json").exists(), done.stdout + done.stderr
+    report = json.loads((folder / "report.json").read_text())
+    print(report)
+    assert "exception" not in report, report["exception"] + done.stdout + done.stderr
+    return report
+
+
+def test_a_capture_a_cancel_and_a_crash(
+    installed: Blender, fake_runtime: Path, picture: Callable[[str], Path], tmp_path: Path
+) -> None:
+    pictures = [picture(name) for name in ("long.png", "slow and stubborn.png", "crash.png")]
+    report = play(installed, tmp_path, fake_runtime, *pictures)
+    objects = ["Camera", "Hand.R", "Head"]
+    assert report["error"] == ""
+    assert report["objects"] == report["after_redo"] == report["at_the_end"] == objects
+    assert report["after_undo"] == []  # one step
+    assert report["redo_panel"] == "DICE_OT_import_result"
+    assert report["perspective"] == "CAMERA"
+    assert {"Starting", "looking"} <= report["stages"].keys()
+    assert report["largest_gap"] < LONGEST_GAP
+    assert report["cancel_seconds"] < 2.5
+    assert "cancelled" in report["cancel_message"]
+    assert "exit code 7" in report["crash_message"]
+    assert Image.open(tmp_path / "window.png").size == (1600, 900)
+
+
+def test_the_sample(installed: Blender, real_runtime: Path, sample: Path, tmp_path: Path) -> None:
+    report = play(installed, tmp_path, real_runtime, sample)
+    assert report["error"] == ""
+    assert report["objects"] == ["Camera", "Hand.R", "Head"]
+    assert report["largest_gap"] < LONGEST_GAP
