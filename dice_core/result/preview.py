@@ -18,7 +18,7 @@ SMOOTH = 2  # supersampling
 HEAD_COLOR, HAND_COLOR = np.array([214, 205, 198.0]), np.array([236, 150, 96.0])
 BACKGROUND = np.array([38, 40, 44.0])
 OVERLAY = 0.72
-FULL_DEFORMATION = 0.006  # metres at the end of the colour scale
+LEAST_FULL = 2  # millimetres at the end of the colour scale, at least
 LIGHT = np.array([-0.4, -0.55, -0.73])
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 
@@ -54,7 +54,7 @@ def render_preview(frame: Frame, capture: Capture) -> NDArray[np.uint8]:
     for panel, title in zip(panels, titles, strict=True):
         _write(panel, title, (18, 36))
     _scale_bar(panels[1], "0", "1", "probability")
-    _scale_bar(panels[2], "0", f"{1000 * FULL_DEFORMATION:.0f}", "mm")
+    _scale_bar(panels[2], "0", f"{_full_deformation(capture)}", "mm")
     return np.hstack(panels)
 
 
@@ -94,19 +94,27 @@ def _contact(capture: Capture, view: View) -> NDArray:
     for index, hand in enumerate(capture.hands):
         inset = _touching_side(hand, PANEL // 3)
         left = index * inset.shape[1]
-        panel[-inset.shape[0] :, left : left + inset.shape[1]] = inset
+        place = panel[-inset.shape[0] :, left : left + inset.shape[1]]
+        np.copyto(place, inset, where=(inset != BACKGROUND.astype(np.uint8)).any(2, keepdims=True))
     return panel
 
 
 def _deformation(capture: Capture, view: View) -> NDArray:
     canvas = _empty(view.size)
     if capture.head is not None:
-        amount = np.linalg.norm(capture.head.deformation, axis=1) / FULL_DEFORMATION
+        amount = 1000 * np.linalg.norm(capture.head.deformation, axis=1) / _full_deformation(capture)
         vertices = capture.head.vertices + capture.head.deformation
         _paint(canvas, view, [(vertices, capture.head.faces, _heat(amount, HEAD_COLOR))])
     for hand in capture.hands:
         _outline(canvas, view, hand)
     return _reduce(canvas)
+
+
+def _full_deformation(capture: Capture) -> int:
+    """Whole millimetres at the end of the colour scale."""
+    if capture.head is None:
+        return LEAST_FULL
+    return max(LEAST_FULL, int(np.ceil(1000 * np.linalg.norm(capture.head.deformation, axis=1).max())))
 
 
 def _touching_side(hand: Hand, size: int) -> NDArray:
