@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How the skin of the head gives way to the hand: a thin elastic sheet over the skull, pushed out of the hand.
 
-The displacement u minimises  k |grad u|^2 + b k |L u|^2 + a k |u|^2 + w |C u - t|^2  over the skin near the hand, where
-k is the stiffness (one over the softness), L the graph Laplacian, and C u = t moves the surface to the hand wherever
-the hand would be inside. The first term keeps the dent from overshooting beside the hand, the second rounds it, the
-third lets it fade with distance. The constraints are found anew in each round, at the surface as it then is.
+The displacement u of the skin near the hand minimises
+
+    k |grad u|^2 + b k |L u|^2 + a k^2 |u|^2 + w |C u - t|^2
+
+where k is the stiffness (one over the softness), L the graph Laplacian, and C u = t moves the surface to the hand
+wherever the hand would be inside. The first term keeps the dent from overshooting beside the hand, the second rounds
+it, the third lets it fade with distance, sooner where the skin is tight over bone. The constraints are found anew in
+each round, at the surface as it then is.
 """
 
 from __future__ import annotations
@@ -21,7 +25,7 @@ REACH = 0.05  # metres from the pressed skin that may move along
 ROUNDS = 4
 TOLERANCE = 0.0003  # metres of penetration that need no further round
 LIMIT = 0.015  # metres
-BENDING, ANCHOR = 0.5, 0.06  # in units of the first term, whose weight is the stiffness
+BENDING, ANCHOR = 0.5, 0.06  # b and a above
 PRESS = 100.0
 
 
@@ -90,4 +94,4 @@ def _elasticity(faces: NDArray, softness: NDArray, region: NDArray) -> sparse.cs
     stretching = (sparse.diags(np.asarray(springs.sum(1)).ravel()) - springs) / 2
     laplacian = (sparse.identity(count) - sparse.diags(1 / np.maximum(degree, 1)) @ adjacency).tocsr()[:, region]
     bending = laplacian.T @ sparse.diags(BENDING * stiffness) @ laplacian
-    return stretching.tocsr()[region][:, region] + bending + sparse.diags((ANCHOR * stiffness)[region])
+    return stretching.tocsr()[region][:, region] + bending + sparse.diags((ANCHOR * stiffness**2)[region])
