@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dice_core.installer.environment import Environment, find_python, parts_in
@@ -42,7 +42,7 @@ def pytest(name: str, python: Path, *paths: str, minutes: int) -> Run:
     print(f"\n== {name}: {python}", flush=True)
     with tempfile.TemporaryDirectory(prefix="dice-tests-") as folder:
         variables = os.environ | {"DICE_RUNTIME": str(runtime_dir()), "BLENDER_USER_RESOURCES": folder}
-        command = [str(python), "-m", "pytest", "-rs", "-q", "--durations=5", *paths]
+        command = [str(python), "-m", "pytest", "-rsfE", "-q", "--durations=5", *paths]
         try:
             code = subprocess.call(command, cwd=ROOT, env=variables, stdin=subprocess.DEVNULL, timeout=60 * minutes)
         except subprocess.TimeoutExpired:
@@ -72,7 +72,8 @@ def suite(name: str) -> list[Run]:
     if name == "core":
         return [pytest("core", core, "tests/core", "tests/test_layers.py", minutes=MINUTES["core"])]
     if name == "real":
-        return [pytest("real Blender", core, "tests/real_blender", minutes=MINUTES["real"])]
+        run = pytest("real Blender", core, "tests/real_blender", minutes=MINUTES["real"])
+        return [run if os.environ.get("REAL_BLENDER") or not run.verdict else replace(run, verdict="SKIPPED")]
     versions = list(BPY) if name == "matrix" else [installed(runtime_dir())["bpy"]]
     minutes = MINUTES["blender"]
     return [pytest(f"bpy {version}", bpy_python(version), "tests/blender", minutes=minutes) for version in versions]
