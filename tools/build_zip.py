@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ from dice_core.errors import NotInstalled
 from dice_core.paths import ROOT, environment_python, runtime_dir
 from install_deps import guarded
 
+os.environ.setdefault("DICE_RUNTIME", str(ROOT / ".venv"))
 TOOL = "*/scripts/addons_core/bl_pkg/cli/blender_ext.py"
 
 

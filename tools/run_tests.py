@@ -24,6 +24,7 @@ from dice_core.paths import ROOT, environment_python, runtime_dir
 from install_deps import guarded
 
 MINUTES = {"core": 20, "blender": 30, "real": 40}
+os.environ.setdefault("DICE_RUNTIME", str(ROOT / ".venv"))
 NO_TESTS = 5  # pytest's exit code
 
 
