@@ -15,7 +15,17 @@ CONTACT = {
     "no-hand": ("No Hand Found", "INFO"),
     "no-head": ("No Face Found", "INFO"),
 }
-UNITS = {"_mm": "{:.1f} mm", "_error": "{:.2f} %", "score": "{:.0%}"}  # by the end of a quality number's name
+# docs/result-format.md explains the numbers. The first end of a name that fits counts.
+UNITS = {"_mm": "{:.1f} mm", "_error": "{:.2f} %", "score": "{:.0%}"}
+WORDS = {
+    "side_score": "side",
+    "score": "found",
+    "error": "landmark error",
+    "deformation_mm": "skin displacement",
+    "pressed_mm": "pressed in",
+    "penetration_mm": "still inside",
+    "gap_mm": "gap",
+}
 
 
 class DICE_PT_result(bpy.types.Panel):
@@ -66,6 +76,15 @@ def _draw_quality(layout: bpy.types.UILayout, collection: bpy.types.Collection) 
     column = layout.column(align=True)
     for name, value in collection.get("dice_quality", {}).items():
         row = column.split(factor=0.65)
-        form = next((form for end, form in UNITS.items() if name.endswith(end)), "{:.3g}")
-        row.label(text=name.removesuffix("_mm").replace("_", " ").capitalize())
-        row.label(text=form.format(value))
+        row.label(text=_label(name))
+        row.label(text=next((form for end, form in UNITS.items() if name.endswith(end)), "{:.3g}").format(value))
+
+
+def _label(name: str) -> str:
+    """`hand_right_error` -> `Right hand landmark error`."""
+    end = next((end for end in WORDS if name.endswith(end)), "")
+    subject = name.removesuffix(end).strip("_").split("_")
+    if subject[0] == "hand":
+        subject.reverse()
+    text = " ".join([*subject, WORDS.get(end, "")]).strip()
+    return text[:1].upper() + text[1:]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 from ...dice_core.errors import DiceError, MediaError
 from .exif import orientation, upright
 
+JPEG_QUALITY = 92
+ROWS = 256  # converted at a time: large pictures would fill the memory with intermediate results
 REFUSED = {"MOVIE": "a movie", "SEQUENCE": "an image sequence", "TILED": "a tiled image"}
 
 
@@ -52,7 +55,7 @@ def from_image(image: bpy.types.Image) -> Photo:
         return Photo(path.name, path)
     if not all(image.size):  # asking for the size loads it
         raise MediaError(f"The pixels of {image.name} cannot be read.", "Save it to a file and choose the file.")
-    return Photo(image.name, pixels=_eight_bit(_floats(image), image.is_float))
+    return Photo(image.name, pixels=_pixels(image))
 
 
 def show(photo: Photo, size: tuple[int, int], pack: bool = True) -> bpy.types.Image:
@@ -74,6 +77,7 @@ def show(photo: Photo, size: tuple[int, int], pack: bool = True) -> bpy.types.Im
     """
     if photo.path is None:
         image = _from_pixels(photo.source, photo.pixels)
+        image.pack()
     else:
         image = _from_file(photo.path, pack)
     if tuple(image.size) != tuple(size):
@@ -87,42 +91,57 @@ def show(photo: Photo, size: tuple[int, int], pack: bool = True) -> bpy.types.Im
 
 
 def _from_file(path: Path, pack: bool) -> bpy.types.Image:
-    try:
-        image = bpy.data.images.load(str(path))
-    except RuntimeError as error:
-        raise MediaError(f"Blender cannot read {path.name}.", "Convert it to JPEG or PNG.") from error
+    image = _load(path)
     turn = orientation(path)
     if turn != 1:  # Blender shows the pixels as they are stored
-        pixels = upright(_eight_bit(_floats(image), image.is_float), turn)
+        turned = _from_pixels(path.name, upright(_pixels(image), turn))
         bpy.data.images.remove(image)
-        return _from_pixels(path.name, pixels)
-    if pack:
+        with tempfile.TemporaryDirectory() as folder:  # packed as they are, they would be a PNG of 25 MB
+            file = Path(folder) / path.name
+            turned.file_format = "JPEG"
+            turned.save(filepath=str(file), quality=JPEG_QUALITY)
+            bpy.data.images.remove(turned)
+            image = _load(file)
+            image.pack()
+        image.filepath_raw = f"//{path.name}"  # where Blender would unpack it to
+    elif pack:
         image.pack()
     return image
+
+
+def _load(path: Path) -> bpy.types.Image:
+    try:
+        return bpy.data.images.load(str(path))
+    except RuntimeError as error:
+        raise MediaError(f"Blender cannot read {path.name}.", "Convert it to JPEG or PNG.") from error
 
 
 def _from_pixels(name: str, pixels: NDArray[np.uint8]) -> bpy.types.Image:
     height, width = pixels.shape[:2]
     image = bpy.data.images.new(name, width, height)
     values = np.ones((height, width, 4), np.float32)
-    values[..., :3] = pixels[::-1] / np.float32(255)
+    np.divide(pixels[::-1], 255, out=values[..., :3], dtype=np.float32)
     image.pixels.foreach_set(values.ravel())
-    image.pack()
     return image
 
 
-def _floats(image: bpy.types.Image) -> NDArray[np.float32]:
+def _pixels(image: bpy.types.Image) -> NDArray[np.uint8]:
+    """(h, w, 3) uint8 sRGB, first row on top."""
     width, height = image.size
     values = np.zeros(width * height * image.channels, np.float32)
     image.pixels.foreach_get(values)
     values = values.reshape(height, width, image.channels)[::-1]
-    color = values[..., :3] if image.channels >= 3 else np.repeat(values[..., :1], 3, axis=2)
-    alpha = values[..., 3:] if image.channels == 4 else np.float32(1)
-    return color * alpha + (1 - alpha)  # transparency shows white, as it does for files
+    pixels = np.zeros((height, width, 3), np.uint8)
+    for row in range(0, height, ROWS):
+        pixels[row : row + ROWS] = _eight_bit(values[row : row + ROWS], image.is_float)
+    return pixels
 
 
 def _eight_bit(values: NDArray[np.float32], linear: bool) -> NDArray[np.uint8]:
-    values = np.clip(values, 0, 1)
+    channels = values.shape[2]
+    color = values[..., :3] if channels >= 3 else values[..., :1]
+    alpha = values[..., -1:] if channels in (2, 4) else np.float32(1)
+    color = np.clip(color * alpha + (1 - alpha), 0, 1)  # transparency shows white, as it does for files
     if linear:  # float images hold scene-linear light; the sRGB curve of IEC 61966-2-1
-        values = np.where(values <= 0.0031308, 12.92 * values, 1.055 * values ** (1 / 2.4) - 0.055)
-    return np.uint8(values * 255 + 0.5)
+        color = np.where(color <= 0.0031308, 12.92 * color, 1.055 * color ** (1 / 2.4) - 0.055)
+    return np.uint8(color * 255 + 0.5)

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +14,8 @@ from PIL import Image
 
 SCRIPT = Path(__file__).with_name("window.py")
 Blender = Callable[..., subprocess.CompletedProcess]  # conftest.blender
-LONGEST_GAP = 1.0  # seconds, while the jobs take 2 to 3; drawing the window in software costs most of it
+PANEL = Path(__file__).parents[2] / "docs" / "images" / "panel.png"  # written anew when DICE_WRITE_DOCS is set
+LONGEST_PART = 1 / 3  # of a job's time; drawing the window in software costs most of it
 
 
 def play(blender: Blender, folder: Path, runtime: Path, *pictures: Path) -> dict:
@@ -37,7 +40,7 @@ def test_a_capture_a_cancel_and_a_crash(
     assert report["redo_panel"] == "DICE_OT_import_result"
     assert report["perspective"] == "CAMERA"
     assert {"Starting", "looking"} <= report["stages"].keys()
-    assert report["largest_gap"] < LONGEST_GAP
+    assert report["largest_gap"] < LONGEST_PART * report["seconds"]
     assert report["cancel_seconds"] < 2.5
     assert "cancelled" in report["cancel_message"]
     assert "exit code 7" in report["crash_message"]
@@ -45,7 +48,10 @@ def test_a_capture_a_cancel_and_a_crash(
 
 
 def test_the_sample(installed: Blender, real_runtime: Path, sample: Path, tmp_path: Path) -> None:
-    report = play(installed, tmp_path, real_runtime, sample)
+    report = play(installed, tmp_path, real_runtime, Path(shutil.copy(sample, tmp_path)))
     assert report["error"] == ""
     assert report["objects"] == ["Camera", "Hand.R", "Head"]
-    assert report["largest_gap"] < LONGEST_GAP
+    assert report["largest_gap"] < LONGEST_PART * report["seconds"]
+    if os.environ.get("DICE_WRITE_DOCS"):
+        PANEL.parent.mkdir(exist_ok=True)
+        shutil.copy(tmp_path / "window-side-by-side.png", PANEL)

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import bpy
+from mathutils import Euler
 
 NAME = "bl_ext.user_default.dice_capture"
 TICK = 0.02
@@ -44,7 +45,7 @@ def screenshot(suffix: str = "") -> Iterator[float]:
 
 
 def capture(path: str) -> None:
-    bpy.context.scene.dice.filepath = path
+    bpy.context.scene.dice.filepath = bpy.path.relpath(path)
     with bpy.context.temp_override(window=bpy.context.window_manager.windows[0]):
         assert bpy.ops.dice.capture() == {"FINISHED"}
 
@@ -69,6 +70,7 @@ def steps() -> Iterator[float]:
     yield 1.0
     for item in list(bpy.data.objects):  # the start-up file's cube would hide the head
         bpy.data.objects.remove(item)
+    bpy.ops.wm.save_as_mainfile(filepath=str(Path(REPORT).with_suffix(".blend")))
     bpy.ops.ed.undo_push(message="Clear")
     yield from open_tab()
     began = time.monotonic()
@@ -86,6 +88,8 @@ def steps() -> Iterator[float]:
     report["redo_panel"] = bpy.context.window_manager.operators[-1].bl_idname
     report["perspective"] = view()[1].region_3d.view_perspective
     yield from screenshot()
+    if not OTHERS:
+        yield from side_by_side()
     window = bpy.context.window_manager.windows[0]
     with bpy.context.temp_override(window=window):
         bpy.ops.ed.undo()
@@ -97,6 +101,38 @@ def steps() -> Iterator[float]:
     yield 0.5
     if OTHERS:
         yield from misfortunes(*OTHERS)
+
+
+def side_by_side() -> Iterator[float]:
+    """The picture for the documentation: over the photograph on the left, from aside on the right."""
+    window = bpy.context.window_manager.windows[0]
+    area, space = view()
+    space.show_region_ui = False
+    with bpy.context.temp_override(window=window, area=area, region=area.regions[-1]):
+        bpy.ops.screen.area_split(direction="VERTICAL", factor=0.4)
+    areas = sorted((area for area in window.screen.areas if area.type == "VIEW_3D"), key=lambda area: area.x)
+    yield 0.5
+    for item in bpy.context.selected_objects:
+        item.select_set(False)
+    for area in areas:
+        space = area.spaces.active
+        for name in ("show_floor", "show_axis_x", "show_axis_y", "show_cursor", "show_text"):
+            setattr(space.overlay, name, False)
+        space.show_gizmo = space.show_region_toolbar = False
+    right = areas[1]
+    right.spaces.active.show_region_ui = True
+    right.spaces.active.overlay.show_extras = False
+    turn = right.spaces.active.region_3d
+    turn.view_perspective = "PERSP"
+    turn.view_rotation = Euler((1.45, 0.0, -0.75)).to_quaternion()
+    turn.view_location, turn.view_distance = (0.06, 0.03, 0.08), 0.5
+    yield 0.5
+    next(region for region in right.regions if region.type == "UI").active_panel_category = "DICE"
+    left = next(region for region in areas[0].regions if region.type == "WINDOW")
+    with bpy.context.temp_override(window=window, area=areas[0], region=left):
+        bpy.ops.view3d.view_center_camera()
+    yield 0.5
+    yield from screenshot("-side-by-side")
 
 
 def misfortunes(cancelled: str, crashing: str) -> Iterator[float]:
