@@ -3,8 +3,8 @@
 
     python -m tools.demo [PHOTO] [--out DIR]
 
-Runs from the repository's root in the runtime environment; Blender is the bpy wheel beside it, or a `blender` on PATH. Also writes demo.json
-with the quality figures and the seconds of each stage.
+Runs from the repository's root in the runtime environment; Blender is the bpy wheel beside it, or a `blender` on PATH.
+Also writes demo.json with the quality figures and the seconds of each stage.
 """
 
 from __future__ import annotations
