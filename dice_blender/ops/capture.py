@@ -18,7 +18,7 @@ class DICE_OT_capture(bpy.types.Operator):
     """Find the face and the hand in the photograph and build them as meshes, with a camera that matches"""
 
     bl_idname = "dice.capture"
-    bl_label = "Capture"
+    bl_label = "Capture Photograph"
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -44,7 +44,7 @@ class DICE_OT_cancel(bpy.types.Operator):
     """Stop what is running; nothing in the scene changes"""
 
     bl_idname = "dice.cancel"
-    bl_label = "Cancel"
+    bl_label = "Cancel Capture or Installation"
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:

@@ -21,7 +21,7 @@ class DICE_OT_install(bpy.types.Operator):
     """Download the libraries and models that captures need into the runtime folder"""
 
     bl_idname = "dice.install"
-    bl_label = "Install"
+    bl_label = "Install Capture Runtime"
 
     repair: BoolProperty(
         name="Repair", description="Make the capture runtime anew", options={"SKIP_SAVE"}

@@ -93,7 +93,7 @@ class DICE_OT_show(bpy.types.Operator):
     """Choose what the capture's meshes show"""
 
     bl_idname = "dice.show"
-    bl_label = "Show Contact"
+    bl_label = "Show Captured Contact"
     bl_options = {"REGISTER", "UNDO"}
 
     what: EnumProperty(

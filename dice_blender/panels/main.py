@@ -39,5 +39,5 @@ class DICE_PT_main(bpy.types.Panel):
         else:
             row = layout.row()
             row.scale_y = 1.4
-            row.operator("dice.capture", icon="USER")
+            row.operator("dice.capture", text="Capture", icon="USER")
         draw_notice(layout, context)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import bpy
 
 from ...dice_core import runtime
+from ...dice_core.installer.plan import MODELS, OPEN, SIZES
 from .. import jobs, preferences
 from .widgets import draw_job, draw_notice, draw_text
 
@@ -36,7 +37,9 @@ def draw_runtime(layout: bpy.types.UILayout, context: bpy.types.Context) -> None
         engine, megabytes, version = (facts.get(key, "?") for key in ("engine", "megabytes", "python"))
         draw_text(layout, context, f"Installed: {engine} engine, {megabytes} MB, Python {version}", "CHECKMARK")
     else:
-        draw_text(layout, context, "The capture runtime is not installed. It goes into this folder:", "INFO")
+        megabytes = sum(SIZES[part][1] for part in (OPEN, MODELS))
+        told = f"The capture runtime is not installed. About {megabytes} MB are downloaded for this folder:"
+        draw_text(layout, context, told, "INFO")
     draw_text(layout, context, str(folder), "FILE_FOLDER")
     if jobs.state.job is not None:
         draw_job(layout)
@@ -50,7 +53,7 @@ def draw_runtime(layout: bpy.types.UILayout, context: bpy.types.Context) -> None
     else:
         row = layout.row()
         row.scale_y = 1.4
-        row.operator("dice.install", icon="IMPORT").repair = False
+        row.operator("dice.install", text="Install", icon="IMPORT").repair = False
         draw_notice(layout, context)
 
 
@@ -58,5 +61,5 @@ def _draw_offline(layout: bpy.types.UILayout, context: bpy.types.Context) -> Non
     if bpy.app.online_access_override:
         draw_text(layout, context, "Blender was started offline: start it without --offline-mode to install.", "ERROR")
     else:
-        draw_text(layout, context, "Installing downloads about 200 MB; Blender may not go online yet.", "ERROR")
+        draw_text(layout, context, "Blender may not go online yet.", "ERROR")
         layout.prop(context.preferences.system, "use_online_access")

@@ -25,6 +25,7 @@ def play(blender: Blender, folder: Path, runtime: Path, *pictures: Path) -> dict
     report = json.loads((folder / "report.json").read_text())
     print(report)
     assert "exception" not in report, report["exception"] + done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr  # from drawing, say
     return report
 
 

@@ -150,6 +150,15 @@ def misfortunes(cancelled: str, crashing: str) -> Iterator[float]:
     report["crash_message"] = str(jobs().notice)
     report["at_the_end"] = sorted(bpy.data.objects.keys())
     yield from screenshot("-crash")
+    bpy.context.preferences.addons[NAME].preferences.runtime = str(Path(REPORT).with_name("nothing here"))
+    yield from screenshot("-missing")
+    window = bpy.context.window_manager.windows[0]
+    with bpy.context.temp_override(window=window, area=window.screen.areas[0]):
+        window.screen.areas[0].type = "PREFERENCES"
+        bpy.context.preferences.active_section = "ADDONS"
+        bpy.context.window_manager.addon_search = "DICE"
+        bpy.ops.preferences.addon_expand(module=NAME)
+    yield from screenshot("-preferences")
 
 
 work = steps()
