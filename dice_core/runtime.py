@@ -2,8 +2,8 @@
 """The runtime folder: install, check, remove. install_deps.py and the Install button share this.
 
 Standard library only, Python 3.10 or newer. `complete.json` is written last: a folder without it does not count, and
-the next run finishes it. Each environment keeps a note of what it was filled from; the note is taken away before pip
-starts and put back when pip is done, so an environment without one is made anew.
+the next run finishes it. Each environment keeps a note of what it was filled from, written when pip is done: without
+one it is made anew. The locks agree on every version, so adding a part never changes what the others need.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from .process import clean, run
 Line = Callable[[str], None]
 
 LOCKS = Path(__file__).parent.parent / "requirements"
-NOTE = "installed.json"
+NOTE, UNFINISHED = "installed.json", "unfinished"
 PYTHONS = ((3, 11), (3, 13), (3, 12), (3, 14))  # those that every package has wheels for, the best tested first
 OLDEST_PIP = 22.3  # the first that can fill another environment (--python)
 PROBE = """
@@ -141,10 +141,16 @@ def write_json(file: Path, content: dict) -> None:
 
 
 def parts_in(folder: Path) -> dict[str, str]:
-    """The lock files that an environment was filled from; empty when it is broken, unfinished or out of date."""
+    """The lock files that an environment was filled from; empty when it is broken or out of date."""
     note = read_json(folder / NOTE)
+    note.pop(UNFINISHED, None)
     sound = environment_python(folder).is_file() and all(note[lock] == fingerprint(lock) for lock in note)
     return note if sound else {}
+
+
+def is_unfinished(folder: Path) -> bool:
+    """Whether something was being added when the installation broke off; what was there before still works."""
+    return UNFINISHED in read_json(folder / NOTE)
 
 
 @dataclass(frozen=True)
@@ -171,9 +177,10 @@ class Environment:
 
     @contextmanager
     def adding(self, *locks: str) -> Iterator[None]:
-        """Around a change: no note while it lasts, so that an interrupted one counts as broken."""
+        """Around a change: the note says that it is unfinished while it lasts."""
         parts = parts_in(self.folder)
-        (self.folder / NOTE).unlink(missing_ok=True)
+        if parts:
+            write_json(self.folder / NOTE, parts | {UNFINISHED: ", ".join(locks)})
         yield
         write_json(self.folder / NOTE, parts | {lock: fingerprint(lock) for lock in locks})
 

@@ -14,7 +14,7 @@ from ..errors import DiceError, NotInstalled
 from ..landmarks import models
 from ..paths import MARKER, models_dir
 from . import torch_build
-from .environment import LOCKS, Environment, find_python, parts_in, read_json
+from .environment import LOCKS, Environment, find_python, is_unfinished, parts_in, read_json
 
 OPEN, DEV, TORCH, MODELS, BLENDER = "open.txt", "dev.txt", torch_build.LOCK, "models", "blender"
 BPY = {"4.2.23": (3, 11), "4.5.15": (3, 11), "5.0.1": (3, 11), "5.2.3": (3, 13)}
@@ -161,8 +161,9 @@ def plan(request: Request) -> Plan:
     wanted |= {BLENDER: SIZES[BLENDER]} if blender else {}
     wanted |= {MODELS: SIZES[MODELS]}
     there = set() if request.repair else parts(request.target)
-    if device and TORCH in there and device.kind != before["device"]:
-        there -= {OPEN, DEV, TORCH}  # another build of torch needs a new environment
+    other_torch = device is not None and TORCH in there and device.kind != before["device"]
+    if other_torch or (is_unfinished(python.folder) and not there.issuperset(wanted)):
+        there -= {OPEN, DEV, TORCH}  # a new environment
     todo = {part: size for part, size in wanted.items() if part not in there}
     return Plan(request, python, device, blender, bpy, todo)
 

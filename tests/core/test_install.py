@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -105,8 +107,10 @@ install(Request(Path({str(world.target)!r}), dev=True, blender=True), lambda *sa
     _wait_for(lambda: list(world.target.glob(f"*/half-{where}")))
     process.kill()
     process.wait()
+    with open(world.target / runtime.LOCK) as lock, pytest.raises(BlockingIOError):
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     assert not (world.target / MARKER).exists() and not world.complete()
-    os.kill(world.pips()[-1][0], signal.SIGKILL)  # its pip, which holds the lock until it ends
+    os.kill(world.pips()[-1][0], signal.SIGKILL)  # its pip, which lives on and holds the lock
     world.set()
     world.install(dev=True, blender=True)
     assert world.complete(dev=True, blender=True)
@@ -147,18 +151,43 @@ def test_two_at_once_wait_for_each_other(world: World) -> None:
     assert world.said[0][1].startswith("Waiting") and world.complete()
 
 
+def test_the_second_of_two_finds_it_done(world: World) -> None:
+    both = [threading.Thread(target=world.install) for _ in range(2)]
+    for thread in both:
+        thread.start()
+    for thread in both:
+        thread.join(30)
+    assert world.complete() and len([call for call in world.calls if "dice_core.installer.selftest" in call]) == 1
+
+
 def test_failed_addition_leaves_what_worked(world: World) -> None:
     world.install()
     world.set(fail="ERROR: Connection refused")
     with pytest.raises(DiceError, match="network cannot be reached"):
         world.install(engine="dice", device="cpu")
-    marker = json.loads((world.target / MARKER).read_text())
-    assert marker["engine"] == "open" and (world.target / "python" / "whole-open.txt").exists()
+    assert world.complete() and not world.complete(engine="dice")
+    (world.target / "python" / "half-torch").touch()
     world.set()
     world.install(engine="dice", device="cpu")
-    assert world.complete(engine="dice") and world.complete(engine="dice", device="cpu")
-    assert not world.complete(engine="dice", device="cuda")
+    assert not (world.target / "python" / "half-torch").exists()
+    assert world.complete(engine="dice", device="cpu")
     assert world.complete()  # the dice engine's runtime serves the open one too
+
+
+def test_addition_keeps_the_environment(world: World) -> None:
+    world.install()
+    (world.target / "python" / "same").touch()
+    world.install(engine="dice", device="cpu", dev=True)
+    assert (world.target / "python" / "same").exists() and world.complete(engine="dice", dev=True)
+
+
+def test_other_build_of_torch_gets_a_new_environment(world: World) -> None:
+    world.install(engine="dice", device="cpu")
+    (world.target / "python" / "stray").touch()
+    assert world.complete(engine="dice") and not world.complete(engine="dice", device="cuda")
+    world.install(engine="dice", device="cuda")
+    assert world.complete(engine="dice", device="cuda") and not world.complete(engine="dice", device="cpu")
+    assert not (world.target / "python" / "stray").exists()
 
 
 def test_changed_lock_file_renews_the_environment(
@@ -177,13 +206,21 @@ def test_changed_lock_file_renews_the_environment(
     assert not (world.target / "python" / "old").exists()
 
 
+def test_failed_renewal_does_not_count_as_complete(world: World) -> None:
+    world.install()
+    world.set(fail="ERROR: No space left on device")
+    with pytest.raises(DiceError, match="disk is full"):
+        world.install(repair=True)
+    assert not (world.target / MARKER).exists()
+
+
 def test_damage_is_noticed_and_mended(world: World) -> None:
     world.install()
     model = world.target / "models" / "first.tflite"
     model.write_bytes(b"x" * model.stat().st_size)
     assert not world.complete()
     world.install()
-    assert world.complete() and len([call for call in world.pips() if "install" in call]) == 1
+    assert world.complete() and len([call for call in world.calls if "dice_core.installer.selftest" in call]) == 1
     (world.target / "python" / "bin" / "python").unlink()
     assert not world.complete()
     world.install()
