@@ -19,6 +19,7 @@ from .environment import LOCKS, Environment, find_python, is_unfinished, parts_i
 OPEN, DEV, TORCH, MODELS, BLENDER = "open.txt", "dev.txt", torch_build.LOCK, "models", "blender"
 BPY = {"4.2.23": (3, 11), "4.5.15": (3, 11), "5.0.1": (3, 11), "5.2.3": (3, 13)}
 FITTING = {(3, 11): "4.5.15", (3, 13): "5.2.3"}
+UNSAID = {"engine": "open", "device": "", "dev": False, "blender": False, "bpy": "", "python": "?", "megabytes": 0}
 # Megabytes on disk and to download, on Linux x86_64 with Python 3.11 (the CUDA build: the sums over its wheels).
 SIZES = {
     OPEN: (440, 165),
@@ -106,7 +107,8 @@ def bpy_lock(version: str) -> str:
 
 def installed(target: Path) -> dict:
     """What `complete.json` says; empty when the runtime is missing or unfinished."""
-    return read_json(target / MARKER)
+    marker = read_json(target / MARKER)
+    return UNSAID | marker if marker else {}
 
 
 def parts(target: Path) -> set[str]:
