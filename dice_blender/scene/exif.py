@@ -1,26 +1,26 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The orientation that cameras note in a JPEG. Blender shows such files as they lie, so we turn them ourselves."""
+"""The orientation that cameras note in a picture. Blender shows the pixels as they lie, so we turn them ourselves."""
 
 from __future__ import annotations
 
+import mmap
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 from numpy.typing import NDArray
 
 ORIENTATION = 0x0112
-HEADER_BYTES = 256 * 1024  # the EXIF segment comes first and holds at most 64 KiB
+PREFIX = b"Exif\0\0"
+TIFF = (b"II*\0", b"MM\0*")
 
 
 def orientation(path: Path) -> int:
-    """EXIF orientation 1..8 of a JPEG file; 1 for everything else."""
-    with open(path, "rb") as file:
-        data = file.read(HEADER_BYTES)
-    if not data.startswith(b"\xff\xd8"):
-        return 1
+    """EXIF orientation 1..8 of a JPEG, PNG, WebP or TIFF file; 1 when it says nothing."""
     try:
-        return _from_tiff(_exif_segment(data))
-    except (struct.error, IndexError):
+        with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return _from_tiff(data, next(_tiff_starts(data), None))
+    except (struct.error, IndexError, ValueError):  # cut short, or empty
         return 1
 
 
@@ -35,24 +35,53 @@ def upright(pixels: NDArray, turn: int) -> NDArray:
     return pixels
 
 
-def _exif_segment(data: bytes) -> bytes:
+def _tiff_starts(data: mmap.mmap) -> Iterator[int]:
+    """Where in the file the TIFF structure with the tags begins."""
+    if data[:4] in TIFF:
+        yield 0
+    elif data[:2] == b"\xff\xd8":
+        yield from (start + len(PREFIX) for start in _jpeg_segments(data, 0xE1) if data[start : start + 6] == PREFIX)
+    elif data[:4] == b"\x89PNG":
+        yield from _png_chunks(data, b"eXIf")
+    elif data[8:12] == b"WEBP":
+        for start in _webp_chunks(data, b"EXIF"):
+            yield start + len(PREFIX) * (data[start : start + 6] == PREFIX)
+
+
+def _jpeg_segments(data: mmap.mmap, kind: int) -> Iterator[int]:
     start = 2
     while data[start] == 0xFF and data[start + 1] not in (0xDA, 0xD9):
-        length = struct.unpack_from(">H", data, start + 2)[0]
-        if data[start + 1] == 0xE1 and data[start + 4 : start + 10] == b"Exif\0\0":
-            return data[start + 10 : start + 2 + length]
-        start += 2 + length
-    return b""
+        if data[start + 1] == kind:
+            yield start + 4
+        start += 2 + struct.unpack_from(">H", data, start + 2)[0]
 
 
-def _from_tiff(tiff: bytes) -> int:
-    if tiff[:2] not in (b"II", b"MM"):
+def _png_chunks(data: mmap.mmap, kind: bytes) -> Iterator[int]:
+    start = 8
+    while start < len(data):
+        length, name = struct.unpack_from(">I4s", data, start)
+        if name == kind:
+            yield start + 8
+        start += 8 + length + 4  # a checksum follows
+
+
+def _webp_chunks(data: mmap.mmap, kind: bytes) -> Iterator[int]:
+    start = 12
+    while start < len(data):
+        name, length = struct.unpack_from("<4sI", data, start)
+        if name == kind:
+            yield start + 8
+        start += 8 + length + length % 2
+
+
+def _from_tiff(data: mmap.mmap, start: int | None) -> int:
+    if start is None or data[start : start + 4] not in TIFF:
         return 1
-    order = "<" if tiff[:2] == b"II" else ">"
-    (directory,) = struct.unpack_from(order + "I", tiff, 4)
-    (count,) = struct.unpack_from(order + "H", tiff, directory)
+    order = "<" if data[start : start + 2] == b"II" else ">"
+    directory = start + struct.unpack_from(order + "I", data, start + 4)[0]
+    (count,) = struct.unpack_from(order + "H", data, directory)
     for entry in range(directory + 2, directory + 2 + 12 * count, 12):
-        tag, _, _, value = struct.unpack_from(order + "HHIH", tiff, entry)
+        tag, _, _, value = struct.unpack_from(order + "HHIH", data, entry)
         if tag == ORIENTATION:
             return value if 1 <= value <= 8 else 1
     return 1

@@ -47,14 +47,18 @@ def from_path(path: str | Path) -> Photo:
 
 
 def from_image(image: bpy.types.Image) -> Photo:
-    """The photograph in an image data-block: its file while that is what Blender shows, else its pixels."""
+    """The photograph in an image data-block: its file while that is what Blender shows, else its pixels.
+
+    Float images go as pixels too: the runtime reads no EXR.
+    """
     if image.source in REFUSED:
         raise MediaError(f"{image.name} is {REFUSED[image.source]}.", "Choose a single picture.")
     path = Path(bpy.path.abspath(image.filepath, library=image.library)) if image.filepath else None
-    if image.source == "FILE" and not image.packed_file and not image.is_dirty and path is not None and path.is_file():
-        return Photo(path.name, path)
     if not all(image.size):  # asking for the size loads it
         raise MediaError(f"The pixels of {image.name} cannot be read.", "Save it to a file and choose the file.")
+    changed = image.source != "FILE" or image.packed_file or image.is_dirty
+    if not changed and not image.is_float and path is not None and path.is_file():
+        return Photo(path.name, path)
     return Photo(image.name, pixels=_pixels(image))
 
 
@@ -97,13 +101,13 @@ def _from_file(path: Path, pack: bool) -> bpy.types.Image:
         turned = _from_pixels(path.name, upright(_pixels(image), turn))
         bpy.data.images.remove(image)
         with tempfile.TemporaryDirectory() as folder:  # packed as they are, they would be a PNG of 25 MB
-            file = Path(folder) / path.name
+            file = Path(folder) / f"{path.stem}.jpg"
             turned.file_format = "JPEG"
             turned.save(filepath=str(file), quality=JPEG_QUALITY)
             bpy.data.images.remove(turned)
             image = _load(file)
             image.pack()
-        image.filepath_raw = f"//{path.name}"  # where Blender would unpack it to
+        image.filepath_raw = f"//{file.name}"  # where Blender would unpack it to
     elif pack:
         image.pack()
     return image

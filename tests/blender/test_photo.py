@@ -108,6 +108,28 @@ def test_exif_orientation_is_applied(turn: int, tmp_path: Path) -> None:
     assert image.packed_file is not None
 
 
+def tagged(kind: str, path: Path, tiff: bytes) -> Path:
+    """A file with nothing but what leads to the EXIF tags."""
+    if kind == "png":
+        body = b"\x89PNG\r\n\x1a\n" + struct.pack(">I4s13xI", 13, b"IHDR", 0)
+        body += struct.pack(">I4s", len(tiff), b"eXIf") + tiff + bytes(4)
+    elif kind == "webp":
+        chunks = b"VP8 " + struct.pack("<I", 3) + bytes(4) + b"EXIF" + struct.pack("<I", len(tiff)) + tiff
+        body = b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WEBP" + chunks
+    else:
+        body = tiff
+    path.write_bytes(body)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["png", "webp", "tif"])
+@pytest.mark.parametrize("order", "<>")
+def test_other_formats_have_an_orientation_too(kind: str, order: str, tmp_path: Path) -> None:
+    mark = b"II*\0" if order == "<" else b"MM\0*"
+    tiff = mark + struct.pack(order + "IHHHIHH", 8, 1, 0x0112, 3, 1, 6, 0) + bytes(4)
+    assert exif.orientation(tagged(kind, tmp_path / f"picture.{kind}", tiff)) == 6
+
+
 def test_a_broken_jpeg_has_no_orientation(tmp_path: Path) -> None:
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe1\x00")
     assert exif.orientation(tmp_path / "broken.jpg") == 1
