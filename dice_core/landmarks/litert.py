@@ -99,8 +99,12 @@ class Landmarker:
 
     def faces(self, pixels: NDArray[np.uint8]) -> list[FaceLandmarks]:
         """Every face in an (h, w, 3) uint8 RGB picture, largest first."""
-        boxes = self._detect_faces(pixels, [whole(pixels)]) or self._detect_faces(pixels, tiles(pixels))
-        found = [face for box in boxes if (face := self._face(pixels, box)) is not None]
+        found: list[FaceLandmarks] = []
+        for regions in ([whole(pixels)], tiles(pixels)):
+            boxes = self._detect_faces(pixels, regions)
+            found = [face for box in boxes if (face := self._face(pixels, box)) is not None]
+            if found:
+                break
         return sorted(_distinct(found), key=lambda face: -np.ptp(face.points, axis=0).max())
 
     def hands(self, pixels: NDArray[np.uint8], near: NDArray | None = None) -> list[HandLandmarks]:
