@@ -12,6 +12,7 @@ from bpy_extras.io_utils import ImportHelper
 from ...dice_core.errors import DiceError
 from ...dice_core.types import Capture
 from .. import api
+from ..compat import PATH_OPTIONS
 from ..scene import build, contact
 from ..scene.photo import Photo
 
@@ -42,6 +43,7 @@ class DICE_OT_import_result(bpy.types.Operator, ImportHelper):
         name="Photograph",
         description="Picture to show behind; when empty, it is looked for beside the result file",
         subtype="FILE_PATH",
+        options=PATH_OPTIONS,
     )
     match: BoolProperty(
         name="Match Scene",
