@@ -71,7 +71,7 @@ def test_the_hand_is_a_hand_at_the_face(hand, face):
 
 
 def test_a_mirror_makes_a_left_hand(landmarker, pixels, face, hand):
-    """Measured on photographs: the face within 1.8 % of its width, the hand within 1.7 %, 3D within 3 cm."""
+    """Measured on photographs: the face within 1.8 % of its width, the hand within 1.7 %, 3D within 2.4 cm."""
     across = pixels.shape[1]
     mirrored = np.ascontiguousarray(pixels[:, ::-1])
     other = landmarker.faces(mirrored)[0]
@@ -86,12 +86,15 @@ def test_a_mirror_makes_a_left_hand(landmarker, pixels, face, hand):
 
 @pytest.mark.parametrize("pixels_wide", [60, 80, 120])
 def test_small_faces_on_large_pictures_are_found_by_the_tiles(landmarker, pixels, face, pixels_wide):
-    """Three to six percent of the picture: on the whole, reduced to 128 pixels, nobody could see it."""
+    """Three to six percent of the picture: on the whole, reduced to 128 pixels, nobody could see it.
+
+    Measured: landmarks within 1.5 % of the face's width.
+    """
     canvas, shrink, corner = on_canvas(pixels, pixels_wide / width(face.points), 2000, (1100, 300))
     found = landmarker.faces(canvas)
     assert len(found) >= 1
     small = face.points * shrink + corner
-    assert off(found[0].points, small, face) / shrink < 5
+    assert off(found[0].points, small, face) / shrink < 3
     assert [hand.side for hand in landmarker.hands(canvas, found[0].points)] == ["right"]
 
 
