@@ -90,7 +90,7 @@ def colours(rest: NDArray, uv: NDArray, part: NDArray, look: Look) -> NDArray:
     cheek = np.exp(-(((side - 0.036) / 0.02) ** 2 + ((above - 0.038) / 0.016) ** 2)) * (rest[:, 2] < -0.05)
     colour *= 1 + 0.10 * cheek[:, None] * [1.2, -0.5, -0.5]
     colour = mix(colour, sample_mask("mpfb_lips.jpg", uv), look.lips)
-    colour *= 1 - 0.7 * look.cover**2 * lash_amount(rest)[:, None]
+    colour *= 1 - 0.7 * look.cover * lash_amount(rest)[:, None]
     if look.brows is not None:
         colour = mix(colour, look.cover * brow_amount(rest), look.brows)
     if look.hair is not None:

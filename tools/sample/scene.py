@@ -143,7 +143,7 @@ def person(data: dict[str, NDArray], image: Path) -> None:
         smooth.levels = smooth.render_levels = 2
     strands("Hair", data["hair"], 0.00006, hair_material(0.95, "Hair"))
     strands("Brows", data["brows"], 0.00005, hair_material(0.75, "Brows"))
-    strands("Lashes", data["lashes"], 0.00006, hair_material(0.97, "Lashes"))
+    strands("Lashes", data["lashes"], 0.00009, hair_material(0.97, "Lashes"))
 
 
 def tube(path: NDArray, radius: NDArray, sides: int = 24) -> tuple[NDArray, NDArray]:
