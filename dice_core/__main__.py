@@ -14,7 +14,7 @@ from pathlib import Path
 
 from . import __version__
 from .errors import Cancelled, DiceError
-from .paths import runtime_dir
+from .paths import runtime_dir, runtime_python
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: see client._environment
 
@@ -27,6 +27,11 @@ def main(arguments: list[str] | None = None) -> int:
     except DiceError as error:
         sys.stderr.write(f"Error: {error.message}\n{error.remedy}\n")
         return error.exit_code
+    except ModuleNotFoundError as error:
+        python = runtime_python(runtime_dir())
+        remedy = f"Use the runtime's: {python} -m dice_core." if python.is_file() else "Run install_deps.py first."
+        sys.stderr.write(f"Error: This Python has no {error.name}.\n{remedy}\n")
+        return DiceError.exit_code
     except KeyboardInterrupt:
         sys.stderr.write("Cancelled.\n")
         return Cancelled.exit_code
