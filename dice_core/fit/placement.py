@@ -96,8 +96,9 @@ def _touching_offset(vertices: NDArray, head: Surface, search: float = SEARCH) -
     sample = vertices[::5]
     moves = steps[:, None, None] * center
     nearest = head.nearest((sample + moves).reshape(-1, 3))
-    distance = np.where(nearest.on_cap, np.inf, nearest.distance).reshape(STEPS, -1)
-    pressed = np.quantile(np.where(np.isfinite(distance), distance, 1.0), PRESSED, axis=1) + PRESS
+    over_cut = np.maximum(nearest.distance, FAR_GAP)  # there is no skin: apart, however near
+    distance = np.where(nearest.on_cap, over_cut, nearest.distance).reshape(STEPS, -1)
+    pressed = np.quantile(distance, PRESSED, axis=1) + PRESS
     touching = np.flatnonzero(pressed < 0)
     if len(touching):
         at = touching[0]
