@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dice_core.body.openbody import ASSETS
+from dice_core.body.openbody import ASSETS, head_model
 from dice_core.landmarks.litert import FaceLandmarks, HandLandmarks, hand_region
 from dice_core.landmarks.regions import Box, Region, anchors, decode_boxes, overlaps
 
@@ -54,6 +54,9 @@ def test_the_face_is_the_right_way_round(face):
     x, y = face.points.T
     assert x[33] < x[468] < x[133] < x[1] < x[362] < x[473] < x[263]
     assert y[10] < y[468] < y[1] < y[13] < y[152] and y[10] < y[473]
+    rest = head_model().landmarks(head_model().mean)
+    for one, other in ((469, 471), (470, 472), (474, 476), (475, 477)):  # the rings run the same way as the model's
+        assert (face.points[one] - face.points[other]) @ (rest[one] - rest[other])[:2] > 0
     across = [np.linalg.norm(face.points[a] - face.points[b]) for a, b in ((469, 471), (470, 472))]
     assert np.mean(across) == pytest.approx(0.0117 / 0.145 * width(face.points), rel=0.35)  # faces are 14.5 cm wide
 

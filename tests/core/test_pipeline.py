@@ -263,6 +263,7 @@ def test_an_enlarged_picture_gives_the_same_capture(pipeline, sample_frame):
     assert_within_the_bars(capture)
     small = pipeline.capture(sample_frame.pixels, source="small")
     assert np.median(np.linalg.norm(capture.head.vertices - small.head.vertices, axis=1)) < 0.015
+    assert np.linalg.norm(capture.hands[0].joints - small.hands[0].joints, axis=1).max() < 0.02
 
 
 def test_wrong_wishes(pipeline, sample, tmp_path):

@@ -79,6 +79,13 @@ def test_the_photograph_is_where_it_was_and_not_mirrored(sides, sample_frame, sa
     assert np.median(np.abs(sides[0] - photo[:, ::-1]).mean(2)[free]) > 3
 
 
+def test_a_photograph_above_the_working_size_is_in_place_too(sides, sample_frame, sample_capture):
+    """Half the pixels, the same picture."""
+    half = cv2.resize(sample_frame.pixels, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    overlay = panels(dataclasses.replace(sample_frame, pixels=half), sample_capture)[0]
+    assert np.median(np.abs(overlay - sides[0])) < 3 and np.abs(overlay - sides[0]).mean() < 5
+
+
 def test_the_painted_head_covers_the_projected_head(sample_frame, sample_capture):
     """Drawn alone, so that nothing else is in the panel. Measured: 0.99."""
     alone = dataclasses.replace(sample_capture, hands=())
