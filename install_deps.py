@@ -75,6 +75,7 @@ def interrupt(*_: object) -> None:
 def guarded(work: Callable[[], None]) -> int:
     """Do the work; the exit code. Errors become one sentence, and ending us politely counts as Ctrl-C."""
     signal.signal(signal.SIGTERM, interrupt)
+    paths.tolerate_any_name()
     try:
         work()
         return 0

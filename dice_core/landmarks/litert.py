@@ -63,7 +63,8 @@ class _Model:
     """A tflite file and the sizes of its outputs, largest first."""
 
     def __init__(self, path: Path, threads: int) -> None:
-        self.interpreter = Interpreter(model_path=str(path), num_threads=threads)
+        # not its path: LiteRT's own reading of files fails on some names on Windows
+        self.interpreter = Interpreter(model_content=path.read_bytes(), num_threads=threads)
         self.interpreter.allocate_tensors()
         self.input = self.interpreter.get_input_details()[0]["index"]
         self.outputs = [detail["index"] for detail in self.interpreter.get_output_details()]

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from dice_core.body.openbody import SKIN, head_model
-from dice_core.engines.open import _assign_sides, _chosen, _contact_state, _Hand, _occlusion
+from dice_core.engines.open import _chosen, _contact_state, _Hand
 from dice_core.fit.hand import HandFit, HandObservation
 from dice_core.fit.placement import Placement
 from dice_core.landmarks.litert import FaceLandmarks, HandLandmarks
+from dice_core.landmarks.people import assign_sides, occlusion
 
 
 def seen(side: str, side_score: float, at: float = 0.0) -> HandLandmarks:
@@ -24,32 +25,33 @@ def sides(hands: list[HandLandmarks]) -> set[tuple[str, float]]:
 
 def test_one_hand_a_side():
     both = [seen("right", 0.95, 1), seen("left", 0.6, 2)]
-    assert sides(_assign_sides(both, "both")) == sides(_assign_sides(both, "auto")) == {("right", 1), ("left", 2)}
+    for choice in ("both", "auto"):
+        assert sides(assign_sides(both, None, choice)) == {("right", 1), ("left", 2)}
 
 
 def test_of_two_right_hands_the_less_certain_one_is_a_left_one():
     hands = [seen("right", 0.7, 1), seen("right", 0.95, 2)]
-    assert sides(_assign_sides(hands, "auto")) == {("left", 1), ("right", 2)}
+    assert sides(assign_sides(hands, None, "auto")) == {("left", 1), ("right", 2)}
 
 
 def test_two_certain_right_hands_are_two_people():
     hands = [seen("right", 0.97, 1), seen("right", 0.95, 2)]
-    assert sides(_assign_sides(hands, "both")) == {("right", 1)}
+    assert sides(assign_sides(hands, None, "both")) == {("right", 1)}
 
 
 def test_a_third_hand_is_nobodys():
     hands = [seen("right", 0.97, 1), seen("left", 0.95, 2), seen("left", 0.6, 3)]
-    assert sides(_assign_sides(hands, "both")) == {("right", 1), ("left", 2)}
+    assert sides(assign_sides(hands, None, "both")) == {("right", 1), ("left", 2)}
 
 
 @pytest.mark.parametrize("choice, expected", [("left", {("left", 2)}), ("right", {("right", 1)})])
 def test_the_side_asked_for(choice, expected):
-    assert sides(_assign_sides([seen("right", 0.9, 1), seen("left", 0.9, 2)], choice)) == expected
+    assert sides(assign_sides([seen("right", 0.9, 1), seen("left", 0.9, 2)], None, choice)) == expected
 
 
 def test_the_side_asked_for_overrules_the_detector():
-    assert sides(_assign_sides([seen("right", 0.99, 1)], "left")) == {("left", 1)}
-    assert _assign_sides([], "left") == []
+    assert sides(assign_sides([seen("right", 0.99, 1)], None, "left")) == {("left", 1)}
+    assert assign_sides([], None, "left") == []
 
 
 def hand(side: str, state: str, probability: float = 0.5, gap: float = 0.0) -> _Hand:
@@ -83,9 +85,9 @@ def test_what_a_hand_covers_weighs_less():
     face = FaceLandmarks(np.column_stack([np.linspace(0, 100, 478), np.full(478, 50.0)]), 1.0)
     square = np.array([[-10, 0], [30, 0], [30, 100], [-10, 100.0]])
     corners = HandLandmarks(square[np.arange(21) % 4], np.zeros((21, 3)), "right", 1.0, 1.0)
-    weights = _occlusion(face, [corners])
+    weights = occlusion(face, [corners])
     assert (weights[face.points[:, 0] < 29] < 0.5).all() and (weights[face.points[:, 0] > 31] == 1).all()
-    assert (_occlusion(face, []) == 1).all()
+    assert (occlusion(face, []) == 1).all()
 
 
 def test_cheeks_give_way_and_bone_does_not(open_engine):

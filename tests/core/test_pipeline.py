@@ -191,6 +191,19 @@ def test_two_touching_hands_are_both_taken_by_auto(pipeline, two_handed):
     assert capture.head.contact[halves].max() > 0.5 and capture.head.contact[~halves].max() > 0.5
 
 
+def test_a_bystanders_hand_does_not_count(pipeline, pixels, found):
+    """The sample beside a copy of its own hand: two certain right hands, of which one is at the face."""
+    face, hand = found
+    low, high = hand.min(0).astype(int) - 25, hand.max(0).astype(int) + 25
+    beside = np.full((len(pixels), 2 * (high - low)[0], 3), pixels[5, 5])
+    beside[low[1] : high[1], : (high - low)[0]] = pixels[low[1] : high[1], low[0] : high[0]]
+    capture = pipeline.capture(np.ascontiguousarray(np.hstack([beside, pixels])), source="two people")
+    assert capture.contact_state == "touch"
+    assert [one.side for one in capture.hands] == ["right"]
+    at = capture.camera.project(capture.hands[0].joints) - [beside.shape[1], 0]
+    assert np.abs(at - hand).max() < 0.2 * np.ptp(face[:, 0])
+
+
 def painted(pixels: np.ndarray, points: np.ndarray, grow: float) -> np.ndarray:
     """Without what lies about some points."""
     mask = np.zeros(pixels.shape[:2], np.uint8)
