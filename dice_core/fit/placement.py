@@ -24,7 +24,7 @@ SURFACE_NOISE, PULL_NOISE = 0.002, 0.004  # metres
 PULL_REACH = 0.02  # metres from which a fingertip over the face is drawn to it
 ROUNDS = 3
 SAMPLES = 220
-PIXEL_NOISE = 0.015
+PIXEL_NOISE = 0.012
 BACK_OFF_MM = 12  # at most
 LIGHT_TOUCH = 0.002  # metres
 
