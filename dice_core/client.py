@@ -147,7 +147,7 @@ class Client:
 
 def _environment(runtime: Path) -> dict[str, str]:
     """Ours without another Python's paths. One BLAS thread: the matrices are small, and threads that wait for each
-    other spin, which made a fit a hundred times slower on a busy machine."""
+    other spin, which makes the fits several times slower on a busy machine."""
     kept = {key: value for key, value in os.environ.items() if key not in MISLEADING}
     return {"OPENBLAS_NUM_THREADS": "1", **kept, "PYTHONUTF8": "1", "DICE_RUNTIME": str(runtime)}
 
