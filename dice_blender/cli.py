@@ -48,7 +48,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _capture(options: argparse.Namespace) -> None:
-    output = _writable(options.output.with_suffix(".blend").absolute())
+    output = options.output.absolute()
+    output = _writable(output if output.suffix.lower() == ".blend" else output.with_name(f"{output.name}.blend"))
     fresh_scene()
     collection = api.capture(options.photo.absolute(), engine=options.engine, hand=options.hand, report=_report)
     try:
