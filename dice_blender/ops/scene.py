@@ -172,14 +172,15 @@ def _draw_menu(self: bpy.types.Menu, context: bpy.types.Context) -> None:
 CLASSES = (DICE_OT_import_result, DICE_OT_show)
 
 
+_register, _unregister = bpy.utils.register_classes_factory(CLASSES)
+
+
 def register() -> None:
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
+    _register()
     bpy.types.TOPBAR_MT_file_import.append(_draw_menu)
 
 
 def unregister() -> None:
     bpy.types.TOPBAR_MT_file_import.remove(_draw_menu)
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+    _unregister()
     pending.capture = pending.photo = None
