@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from ...dice_core.errors import DiceError, MediaError
 from .exif import orientation, upright
 
 JPEG_QUALITY = 92
+LONGEST = 4096  # pixels of a side of a picture that we must turn: it keeps Blender waiting
+SIDEWAYS = (5, 6, 7, 8)  # the orientations that exchange width and height
 ROWS = 256  # converted at a time: large pictures would fill the memory with intermediate results
 REFUSED = {"MOVIE": "a movie", "SEQUENCE": "an image sequence", "TILED": "a tiled image"}
 
@@ -80,36 +83,54 @@ def show(photo: Photo, size: tuple[int, int], pack: bool = True) -> bpy.types.Im
         When the file is not readable or not the picture that was captured.
     """
     if photo.path is None:
+        _check(photo, photo.pixels.shape[1::-1], size)
         image = _from_pixels(photo.source, photo.pixels)
         image.pack()
-    else:
-        image = _from_file(photo.path, pack)
-    if tuple(image.size) != tuple(size):
-        shown, expected = (f"{width} x {height}" for width, height in (image.size, size))
+        return image
+    image, turn = _load(photo.path), orientation(photo.path)
+    try:
+        _check(photo, tuple(reversed(image.size)) if turn in SIDEWAYS else image.size, size)
+    except DiceError:
         bpy.data.images.remove(image)
-        raise DiceError(
-            f"{photo.source} has {shown} pixels, but the capture was made from {expected}.",
-            "Choose the photograph that was captured.",
-        )
+        raise
+    if turn != 1:  # Blender shows the pixels as they are stored
+        return _turned(image, turn, photo.path)
+    if pack:
+        image.pack()
     return image
 
 
-def _from_file(path: Path, pack: bool) -> bpy.types.Image:
-    image = _load(path)
-    turn = orientation(path)
-    if turn != 1:  # Blender shows the pixels as they are stored
-        turned = _from_pixels(path.name, upright(_pixels(image), turn))
-        bpy.data.images.remove(image)
-        with tempfile.TemporaryDirectory() as folder:  # packed as they are, they would be a PNG of 25 MB
-            file = Path(folder) / f"{path.stem}.jpg"
-            turned.file_format = "JPEG"
-            turned.save(filepath=str(file), quality=JPEG_QUALITY)
-            bpy.data.images.remove(turned)
-            image = _load(file)
-            image.pack()
-        image.filepath_raw = f"//{file.name}"  # where Blender would unpack it to
-    elif pack:
+def _check(photo: Photo, size: Sequence[int], expected: Sequence[int]) -> None:
+    if tuple(size) != tuple(expected):
+        raise DiceError(
+            f"{photo.source} has {size[0]} x {size[1]} pixels, but the capture was made from "
+            f"{expected[0]} x {expected[1]}.",
+            "Choose the photograph that was captured.",
+        )
+
+
+def _turned(image: bpy.types.Image, turn: int, path: Path) -> bpy.types.Image:
+    """The picture as it should be seen, a packed JPEG of at most LONGEST; `image` is gone then."""
+    scale = LONGEST / max(image.size)
+    if scale < 1:
+        image.scale(*(max(1, round(side * scale)) for side in image.size))
+    values, linear = _values(image), image.is_float
+    bpy.data.images.remove(image)
+    height, width = values.shape[1::-1] if turn in SIDEWAYS else values.shape[:2]
+    pixels = np.ones((height, width, 4), np.float32)
+    stored = upright(pixels[::-1], {6: 8, 8: 6}.get(turn, turn))  # a view in which they lie as in the file
+    for row in range(0, len(values), ROWS):
+        stored[row : row + ROWS, :, :3] = _colors(values[row : row + ROWS], linear)
+    turned = bpy.data.images.new(path.name, width, height)
+    turned.pixels.foreach_set(pixels.ravel())
+    with tempfile.TemporaryDirectory() as folder:  # packed as they are, they would be a PNG of 25 MB
+        file = Path(folder) / f"{path.stem}.jpg"
+        turned.file_format = "JPEG"
+        turned.save(filepath=str(file), quality=JPEG_QUALITY)
+        bpy.data.images.remove(turned)
+        image = _load(file)
         image.pack()
+    image.filepath_raw = f"//{file.name}"  # where Blender would unpack it to
     return image
 
 
@@ -131,21 +152,31 @@ def _from_pixels(name: str, pixels: NDArray[np.uint8]) -> bpy.types.Image:
 
 def _pixels(image: bpy.types.Image) -> NDArray[np.uint8]:
     """(h, w, 3) uint8 sRGB, first row on top."""
-    width, height = image.size
-    values = np.zeros(width * height * image.channels, np.float32)
-    image.pixels.foreach_get(values)
-    values = values.reshape(height, width, image.channels)[::-1]
-    pixels = np.zeros((height, width, 3), np.uint8)
-    for row in range(0, height, ROWS):
-        pixels[row : row + ROWS] = _eight_bit(values[row : row + ROWS], image.is_float)
+    values = _values(image)
+    pixels = np.zeros((*values.shape[:2], 3), np.uint8)
+    for row in range(0, len(values), ROWS):
+        pixels[row : row + ROWS] = np.clip(_colors(values[row : row + ROWS], image.is_float), 0, 1) * 255 + 0.5
     return pixels
 
 
-def _eight_bit(values: NDArray[np.float32], linear: bool) -> NDArray[np.uint8]:
+def _values(image: bpy.types.Image) -> NDArray[np.float32]:
+    """(h, w, channels) the numbers in Blender's memory, first row on top."""
+    width, height = image.size
+    values = np.zeros(width * height * image.channels, np.float32)
+    image.pixels.foreach_get(values)
+    return values.reshape(height, width, image.channels)[::-1]
+
+
+def _colors(values: NDArray[np.float32], linear: bool) -> NDArray[np.float32]:
+    """(h, w, 3 or 1) sRGB, transparency shown on white as it is for files.
+
+    Float images hold scene-linear light, multiplied by alpha; the others sRGB as it is. sRGB's curve: IEC 61966-2-1.
+    """
     channels = values.shape[2]
-    color = values[..., :3] if channels >= 3 else values[..., :1]
-    alpha = values[..., -1:] if channels in (2, 4) else np.float32(1)
-    color = np.clip(color * alpha + (1 - alpha), 0, 1)  # transparency shows white, as it does for files
-    if linear:  # float images hold scene-linear light; the sRGB curve of IEC 61966-2-1
-        color = np.where(color <= 0.0031308, 12.92 * color, 1.055 * color ** (1 / 2.4) - 0.055)
-    return np.uint8(color * 255 + 0.5)
+    colors = values[..., :3] if channels >= 3 else values[..., :1]
+    alpha = values[..., -1:] if channels in (2, 4) else np.ones(1, np.float32)
+    clear = alpha.min() < 1
+    if linear:
+        colors = np.clip(colors / np.where(alpha > 0, alpha, 1) if clear else colors, 0, 1)
+        colors = np.where(colors <= 0.0031308, 12.92 * colors, 1.055 * colors ** (1 / 2.4) - 0.055)
+    return colors * alpha + (1 - alpha) if clear else colors
