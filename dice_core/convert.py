@@ -5,17 +5,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-from .body.containers import NPY, ZIP
+from .body.containers import NPY, PICKLE, ZIP
 from .body.official import KINDS, NETWORK, Found, Unrecognised, read
 from .errors import DiceError
 from .result.store import atomic
 
 MOST_FILES = 20_000
-PICKLE = tuple(b"\x80" + bytes([protocol]) for protocol in range(2, 6))
 NAMES = {kind.file for kind in KINDS.values()}
 
 
@@ -108,9 +108,10 @@ def _files(paths: Iterable[Path]) -> Iterator[tuple[Path, bool]]:
         if not path.is_dir():
             yield path, True
             continue
-        for count, file in enumerate(sorted(path.rglob("*"))):
-            if count >= MOST_FILES:
-                raise DiceError(f"{path} has more than {MOST_FILES} files in it.", "Choose the folder of the models.")
+        below = sorted(islice(path.rglob("*"), MOST_FILES + 1))
+        if len(below) > MOST_FILES:
+            raise DiceError(f"{path} has more than {MOST_FILES} files in it.", "Choose the folder of the models.")
+        for file in below:
             if file.is_file() and (file.name in NAMES or _promising(file)):
                 yield file, False
 
@@ -118,7 +119,7 @@ def _files(paths: Iterable[Path]) -> Iterator[tuple[Path, bool]]:
 def _promising(file: Path) -> bool:
     try:
         with open(file, "rb") as opened:
-            return opened.read(6).startswith((NPY, ZIP, *PICKLE))
+            return opened.read(6).startswith((NPY, ZIP, PICKLE))
     except OSError:
         return False
 

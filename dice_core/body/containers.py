@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from .arrays import from_bytes
 from .pickles import Broken, Name, Pickle, Record, Reference, Truncated, read_pickle
 
-NPY, ZIP = b"\x93NUMPY", b"PK\x03\x04"
+NPY, ZIP, PICKLE = b"\x93NUMPY", b"PK\x03\x04", b"\x80"
 LEGACY = 0x1950A86A20F9469CFC6C  # what torch wrote first, before version 1.6
 LONGEST = 1000  # bytes of an .npy file's header
 NPY_HEADER = re.compile(

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DiceError, NotInstalled
-from .containers import LONGEST, ZIP, mapped, npy_header, read_container
+from .containers import LONGEST, PICKLE, ZIP, mapped, npy_header, read_container
 from .pickles import Broken, Refused, Truncated
 from .recognise import Wrong, arrays_of, body_of
 
@@ -114,9 +114,10 @@ def read(path: Path) -> Found:
     try:
         data = mapped(path)
         _recognise_prefix(path.name, data)
-        if any(mark in bytes(data[:NETWORK_HEAD]) for mark in NETWORK_MARKS):
+        head = bytes(data[:NETWORK_HEAD])
+        if head.startswith((ZIP, PICKLE)) and any(mark in head for mark in NETWORK_MARKS):
             return Found(NETWORK, path, {})
-        if data[:4] == ZIP:
+        if head.startswith(ZIP):
             _recognise_archive(path)
         key, arrays = arrays_of(read_container(path), path.name)
         return Found(key, path, arrays)
@@ -143,7 +144,7 @@ def load(folder: Path, key: str) -> dict[str, NDArray]:
     Raises
     ------
     NotInstalled
-        When it is missing or damaged.
+        When it is missing, damaged or another one.
     """
     kind, path = KINDS[key], Path(folder) / f"{key}.npz"
     remedy = f"Get {kind.file} from the {kind.source.name} page ({kind.source.page}), then convert it."
@@ -151,9 +152,12 @@ def load(folder: Path, key: str) -> dict[str, NDArray]:
         raise NotInstalled(f"The dice engine needs {kind.title}.", remedy)
     try:
         with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+            arrays = {name: archive[name] for name in archive.files}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise NotInstalled(f"{path.name} is damaged.", remedy) from error
+    if str(arrays.pop("kind", "")) != key:
+        raise NotInstalled(f"{path.name} is not {kind.title}.", remedy)
+    return arrays
 
 
 def _recognise_prefix(name: str, data: memoryview) -> None:

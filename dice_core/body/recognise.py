@@ -133,7 +133,7 @@ def _model(content: Mapping[Any, Any], joints: int, components: int, faces: int,
 
 
 def _finite(values: NDArray) -> NDArray:
-    numbers = np.ascontiguousarray(values, np.float64)
+    numbers = np.array(values, np.float64, order="C")  # a copy: the file can be closed
     if not np.isfinite(numbers).all():
         raise Wrong("has numbers in it that are not finite", "Download it again.")
     return numbers

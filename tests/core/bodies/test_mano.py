@@ -89,6 +89,14 @@ def test_keypoints_move_along(bodies):
     assert close(moved, decaf_keypoints(vertices, joints) + shift, 1e-12)
 
 
+def test_the_left_hand_is_the_right_one_in_a_mirror(bodies):
+    betas, rot, pose, transl = parameters()
+    right = bodies.mano.pose(betas, rot, pose, transl)
+    mirrored = mirrored_rotations(rot), mirrored_rotations(pose), mirrored_points(transl)
+    for mine, other in zip(bodies.mano.mirrored().pose(betas, *mirrored), right, strict=True):
+        assert close(mine, mirrored_points(other), 1e-12)
+
+
 def test_mirrors_undo_themselves(bodies):
     betas, rot, pose, transl = parameters()
     assert np.array_equal(mirrored_points(mirrored_points(transl)), transl)

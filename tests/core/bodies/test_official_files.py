@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import io
+import lzma
+import re
 import shutil
 import zipfile
 from pathlib import Path
@@ -254,7 +256,6 @@ def test_what_was_converted_loads(made_up: Path, tmp_path: Path):
     for file, key in OFFICIAL.items():
         expected = read(made_up / file).arrays
         found = load(tmp_path, key)
-        assert str(found.pop("kind")) == key
         assert set(found) == set(expected)
         assert all(np.array_equal(found[name], expected[name]) for name in expected)
     error = refusal(tmp_path / "flame.npz")
@@ -343,6 +344,27 @@ def test_a_damaged_conversion(made_up: Path, tmp_path: Path):
         path.write_bytes(data)
         with pytest.raises(NotInstalled, match="damaged"):
             load(tmp_path, "mano_right")
+
+
+def test_a_conversion_under_another_name(made_up: Path, tmp_path: Path):
+    convert([made_up / "rh_ref_vs.pt"], tmp_path)
+    (tmp_path / "rh_ref_vs.npz").rename(tmp_path / "head_ref_vs.npz")
+    with pytest.raises(NotInstalled, match="is not the head's reference"):
+        load(tmp_path, "head_ref_vs")
+
+
+def test_golden_network_files(goldens: Path, tmp_path: Path):
+    """The network's own file is known; files that run a command are refused and run nothing."""
+    network = goldens.parent / "dice-network"
+    for name in ("official_tiny_model", "official_tiny_model_apex"):
+        data = lzma.decompress((network / f"{name}.bin.xz").read_bytes())
+        assert identify(written(tmp_path, data, "downloaded")) == "network"
+    for path in sorted(network.glob("evil_*.bin")):
+        markers = [Path(found.decode()) for found in re.findall(rb"touch (/[\w./-]+)", path.read_bytes())]
+        assert markers, "the test itself must be able to fail"
+        with pytest.raises(DiceError, match="Nothing in it was run"):
+            identify(path)
+        assert not [left for marker in markers for left in marker.parent.glob(f"{marker.name[:8]}*")]
 
 
 def test_golden_files(golden_files: Path, tmp_path: Path):
