@@ -42,7 +42,10 @@ def arguments() -> argparse.Namespace:
     what.add_argument("--repair", action="store_true", help="make everything anew")
     what.add_argument("--remove", action="store_true", help="delete the folder's contents")
     parser.set_defaults(device="")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.device and options.engine == "open":
+        parser.error("--cpu and --cuda choose what torch computes on: add --engine dice")
+    return options
 
 
 def act(options: argparse.Namespace) -> None:
@@ -75,6 +78,7 @@ def interrupt(*_: object) -> None:
 def guarded(work: Callable[[], None]) -> int:
     """Do the work; the exit code. Errors become one sentence, and ending us politely counts as Ctrl-C."""
     signal.signal(signal.SIGTERM, interrupt)
+    paths.tolerate_any_name()
     try:
         work()
         return 0

@@ -17,6 +17,7 @@ from ..dice_core.client import Client, finish
 from ..dice_core.errors import Cancelled, DiceError, WorkerDied
 from ..dice_core.result.store import from_arrays
 from ..dice_core.types import Capture, Progress, silent
+from . import jobs
 from .scene.photo import Photo
 
 PATIENCE = 2.0  # seconds the worker may take to obey a cancel before it is ended
@@ -52,18 +53,14 @@ class CaptureJob:
             self._submit()
 
     def advance(self) -> bool:
-        while True:
-            try:
-                message = self.client.events.get_nowait()
-            except queue.Empty:
-                break
-            if self._take(message):
-                _rest()
-                return True
-        if time.monotonic() > self._deadline:
-            release()
-            raise Cancelled()
-        return False
+        try:
+            ended = self._take_all()
+        except BaseException:
+            _rest()
+            raise
+        if ended:
+            _rest()
+        return ended
 
     def cancel(self) -> None:
         self.client.cancel()
@@ -76,6 +73,19 @@ class CaptureJob:
         submit(self.client, self.photo, self.engine, self.hand)
         self._submitted = True
 
+    def _take_all(self) -> bool:
+        while True:
+            try:
+                message = self.client.events.get_nowait()
+            except queue.Empty:
+                break
+            if self._take(message):
+                return True
+        if time.monotonic() > self._deadline:
+            release()
+            raise Cancelled()
+        return False
+
     def _take(self, message: protocol.Message) -> bool:
         if isinstance(message, protocol.Hello):  # until now nobody would have read a large picture
             warm.greeted = True
@@ -87,7 +97,6 @@ class CaptureJob:
         elif isinstance(message, protocol.ProgressMessage):
             self.stage, self.fraction = message.stage, message.fraction
         elif isinstance(message, protocol.Failure):
-            _rest()
             raise message.error()
         elif isinstance(message, protocol.Result):
             self.done(from_arrays(message.arrays))
@@ -96,7 +105,9 @@ class CaptureJob:
 
 
 def run(photo: Photo, *, engine: str, hand: str, runtime: Path, report: Progress = silent) -> Capture:
-    """Capture and wait for the result. Raises the job's `DiceError`."""
+    """Capture and wait for the result. Raises the job's `DiceError`, and one when another job is running."""
+    if jobs.state.job is not None:  # it would lose its answers to us, or the runtime's files are being replaced
+        raise DiceError("Another capture or an installation is running.", "Wait for it, or cancel it.")
     client = _ready(runtime)
     warm.greeted = True  # `finish` reads the greeting
     submit(client, photo, engine, hand)
@@ -106,6 +117,8 @@ def run(photo: Photo, *, engine: str, hand: str, runtime: Path, report: Progress
         if isinstance(error, WorkerDied) or not isinstance(error, DiceError):
             release()
         raise
+    finally:
+        _rest()
 
 
 def submit(client: Client, photo: Photo, engine: str, hand: str) -> None:
@@ -137,7 +150,8 @@ def _ready(runtime: Path) -> Client:
 
 
 def _rest() -> None:
-    if not bpy.app.timers.is_registered(_retire):
+    """Let the worker, if it lives, end when nobody needs it for a while."""
+    if warm.client is not None and warm.client.alive and not bpy.app.timers.is_registered(_retire):
         bpy.app.timers.register(_retire, first_interval=IDLE, persistent=True)
 
 

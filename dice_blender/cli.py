@@ -16,6 +16,7 @@ from .compat import node_tree
 
 COMMAND = "dice"
 WRONG_USAGE = 2
+LAMP_STRENGTH, LAMP_ROTATION = 2.5, (0.9, -0.35, 0.3)  # from above, over the photographer's left shoulder
 BACKGROUND = (0.6, 0.6, 0.6, 1.0)  # so that a render of the fresh scene shows something
 
 
@@ -47,8 +48,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _capture(options: argparse.Namespace) -> None:
-    output = _writable(options.output.with_suffix(".blend").absolute())
-    _fresh_scene()
+    output = options.output.absolute()
+    output = _writable(output if output.suffix.lower() == ".blend" else output.with_name(f"{output.name}.blend"))
+    fresh_scene()
     collection = api.capture(options.photo.absolute(), engine=options.engine, hand=options.hand, report=_report)
     try:
         bpy.ops.wm.save_as_mainfile(filepath=str(output))
@@ -69,12 +71,18 @@ def _writable(output: Path) -> Path:
     return output
 
 
-def _fresh_scene() -> None:
+def fresh_scene() -> None:
+    """Start a new file that has a grey world and a lamp, and nothing else."""
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
     world = bpy.data.worlds.new("World")
     background = next(node for node in node_tree(world).nodes if node.type == "BACKGROUND")
     background.inputs["Color"].default_value = BACKGROUND
-    bpy.context.scene.world = world
+    scene = bpy.context.scene
+    scene.world = world
+    lamp = bpy.data.objects.new("Key", bpy.data.lights.new("Key", "SUN"))
+    lamp.data.energy = LAMP_STRENGTH
+    lamp.rotation_euler = LAMP_ROTATION
+    scene.collection.objects.link(lamp)
 
 
 def _report(stage: str, fraction: float) -> None:

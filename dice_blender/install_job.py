@@ -14,6 +14,7 @@ from ..dice_core.errors import Cancelled, DiceError
 from ..dice_core.installer.process import clean
 from ..dice_core.paths import ROOT
 
+NO_WINDOW = getattr(subprocess, "CREATE_NO_WINDOW", 0)  # Windows would flash a console
 PERCENT = re.compile(r"\[(\d{1,3})%\] *")  # how install_deps.py begins a line of progress
 
 
@@ -24,6 +25,7 @@ class InstallJob:
 
     def __init__(self, runtime: Path, *options: str, stage: str) -> None:
         self.stage, self.fraction, self.cancelling = stage, 0.0, False
+        self._removes = "--remove" in options
         self._last = "it left no message"
         self._lines: queue.Queue[str | None] = queue.Queue()
         self._process = subprocess.Popen(
@@ -34,7 +36,7 @@ class InstallJob:
             encoding="utf-8",
             errors="replace",
             env=clean(),
-            creationflags=subprocess.CREATE_NO_WINDOW if sys.platform == "win32" else 0,
+            creationflags=NO_WINDOW,
         )
         threading.Thread(target=self._listen, daemon=True).start()
 
@@ -54,7 +56,8 @@ class InstallJob:
 
     def abandon(self) -> None:
         if sys.platform == "win32":
-            subprocess.run(["taskkill", "/F", "/T", "/PID", str(self._process.pid)], capture_output=True)
+            command = ["taskkill", "/F", "/T", "/PID", str(self._process.pid)]
+            subprocess.run(command, capture_output=True, creationflags=NO_WINDOW)
         else:
             self._process.terminate()  # it takes pip with it
 
@@ -71,6 +74,8 @@ class InstallJob:
             self.stage = line[found.end() :]
 
     def _finish(self) -> bool:
+        if self.cancelling and self._removes:
+            raise Cancelled("The removal was cancelled.", "Press Install or Repair to make the runtime whole again.")
         if self.cancelling:
             raise Cancelled("The installation was cancelled.", "Press Install to go on with it.")
         if self._process.returncode:

@@ -6,6 +6,8 @@ from __future__ import annotations
 import bpy
 from bpy.props import EnumProperty, PointerProperty, StringProperty
 
+from .compat import PATH_OPTIONS
+
 HANDS = (
     ("auto", "Automatic", "Capture the hand that touches the face"),
     ("right", "Right", "Capture the person's right hand"),
@@ -26,7 +28,10 @@ class DICE_PG_settings(bpy.types.PropertyGroup):
         ),
     )
     filepath: StringProperty(
-        name="Photograph", description="Picture file of a face, a hand, or both", subtype="FILE_PATH"
+        name="Photograph",
+        description="Picture file of a face, a hand, or both",
+        subtype="FILE_PATH",
+        options=PATH_OPTIONS,
     )
     image: PointerProperty(name="Image", description="Image to capture, as Blender shows it", type=bpy.types.Image)
     hand: EnumProperty(name="Hand", description="Which of the person's hands to capture", items=HANDS)

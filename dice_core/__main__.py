@@ -10,23 +10,30 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from . import __version__
 from .errors import Cancelled, DiceError
-from .paths import runtime_dir
+from .paths import runtime_dir, runtime_python, tolerate_any_name
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: see client._environment
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; gives the exit code."""
+    tolerate_any_name()
     options = _parser().parse_args(arguments)
     try:
         return options.run(options)
     except DiceError as error:
         sys.stderr.write(f"Error: {error.message}\n{error.remedy}\n")
         return error.exit_code
+    except ModuleNotFoundError as error:
+        python = runtime_python(runtime_dir())
+        remedy = f"Use the runtime's: {python} -m dice_core." if python.is_file() else "Run install_deps.py first."
+        sys.stderr.write(f"Error: This Python has no {error.name}.\n{remedy}\n")
+        return DiceError.exit_code
     except KeyboardInterrupt:
         sys.stderr.write("Cancelled.\n")
         return Cancelled.exit_code
@@ -44,14 +51,27 @@ def _parser() -> argparse.ArgumentParser:
         "--hand", default="auto", choices=["auto", "right", "left", "both"],
         help="which hand, the person's own side; auto takes the one that touches (default)",
     )  # fmt: skip
-    capture.add_argument("--preview", type=Path, help="write a picture of the result")
+    capture.add_argument(
+        "--preview", type=_path_ending(".png", ".jpg", ".jpeg"), metavar="FILE", help="write a picture of the result"
+    )
     capture.add_argument("--obj", type=Path, metavar="DIR", help="write the meshes as OBJ into a folder")
     capture.add_argument("--ply", type=Path, metavar="DIR", help="write the meshes as PLY into a folder")
-    capture.add_argument("--glb", type=Path, metavar="FILE", help="write the meshes as one GLB")
+    capture.add_argument("--glb", type=_path_ending(".glb"), metavar="FILE", help="write the meshes as one GLB")
     capture.set_defaults(run=_capture)
     doctor = commands.add_parser("doctor", help="what is installed, what is missing, and what to do about it")
     doctor.set_defaults(run=_doctor)
     return parser
+
+
+def _path_ending(*endings: str) -> Callable[[str], Path]:
+    """An argument type: wrong endings are wrong usage, found before the work is done."""
+
+    def path(text: str) -> Path:
+        if Path(text).suffix.lower() not in endings:
+            raise argparse.ArgumentTypeError(f"{text} must end with {' or '.join(endings)}")
+        return Path(text)
+
+    return path
 
 
 def _capture(options: argparse.Namespace) -> int:

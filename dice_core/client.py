@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from . import protocol
 from .errors import DiceError, NotInstalled, WorkerDied
-from .paths import MARKER, ROOT, runtime_python
+from .paths import MARKER, MISLEADING, ROOT, runtime_python
 from .result.store import from_arrays
 from .types import Capture, Progress, silent
 
@@ -147,10 +147,9 @@ class Client:
 
 def _environment(runtime: Path) -> dict[str, str]:
     """Ours without another Python's paths. One BLAS thread: the matrices are small, and threads that wait for each
-    other spin, which made a fit a hundred times slower on a busy machine."""
-    misleading = ("PYTHONPATH", "PYTHONHOME", "PYTHONSAFEPATH")  # the last would hide this package from `-m`
-    kept = {key: value for key, value in os.environ.items() if key not in misleading}
-    return {"OPENBLAS_NUM_THREADS": "1", **kept, "DICE_RUNTIME": str(runtime)}
+    other spin, which makes the fits several times slower on a busy machine."""
+    kept = {key: value for key, value in os.environ.items() if key not in MISLEADING}
+    return {"OPENBLAS_NUM_THREADS": "1", **kept, "PYTHONUTF8": "1", "DICE_RUNTIME": str(runtime)}
 
 
 def finish(client: Client, report: Progress = silent, timeout: float = 600.0) -> Capture:

@@ -8,12 +8,21 @@ runtime serves every Blender version and survives an upgrade of the extension.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 MARKER = "complete.json"
+MISLEADING = ("PYTHONPATH", "PYTHONHOME", "PYTHONSAFEPATH")  # variables that lead another Python astray
+
+
+def tolerate_any_name() -> None:
+    """Let stdout and stderr show file names that the console's encoding lacks, escaped."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def data_dir() -> Path:

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from .engines.base import HAND_CHOICES, Engine
+from .engines.base import Engine
 from .errors import DiceError
 from .paths import models_dir, runtime_dir
-from .types import Capture, Progress, silent
+from .types import HAND_CHOICES, Capture, Progress, silent
 
 ENGINES = ("open",)
 

@@ -99,9 +99,9 @@ def write(stream: BinaryIO, message: Message) -> None:
     ]
     stream.write(json.dumps(header).encode() + b"\n")
     for array in arrays.values():
-        data = np.ascontiguousarray(array).tobytes()
-        stream.write(LENGTH.pack(len(data)))
-        stream.write(data)
+        data = np.ascontiguousarray(array).reshape(-1).view(np.uint8)  # no copy: pictures are large
+        stream.write(LENGTH.pack(data.nbytes))
+        stream.write(data.data)
     stream.flush()
 
 
@@ -134,19 +134,19 @@ def _read_array(stream: BinaryIO, item: dict) -> NDArray:
     dtype = np.dtype(item["dtype"])
     if dtype.hasobject:
         raise ValueError("arrays of objects are not allowed")
-    (length,) = LENGTH.unpack(_read_exactly(stream, LENGTH.size))
+    (length,) = LENGTH.unpack(_read_exactly(stream, LENGTH.size).data)
     shape = tuple(int(size) for size in item["shape"])
     if length != dtype.itemsize * math.prod(shape) or length > MAX_ARRAY_BYTES:
         raise ValueError("an array's length does not fit its shape")
-    return np.frombuffer(bytearray(_read_exactly(stream, length)), dtype).reshape(shape)
+    return _read_exactly(stream, length).view(dtype).reshape(shape)
 
 
-def _read_exactly(stream: BinaryIO, count: int) -> bytes:
-    parts = []
-    while count:
-        part = stream.read(count)
-        if not part:
+def _read_exactly(stream: BinaryIO, count: int) -> NDArray[np.uint8]:
+    data = np.zeros(count, np.uint8)
+    rest = data.data
+    while rest:
+        taken = stream.readinto(rest)  # type: ignore[attr-defined]
+        if not taken:
             raise EOFError
-        parts.append(part)
-        count -= len(part)
-    return b"".join(parts)
+        rest = rest[taken:]
+    return data

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 Side = Literal["right", "left"]
+HandChoice = Literal["auto", "right", "left", "both"]
 ContactState = Literal["touch", "no-touch", "unsure", "no-hand", "no-head"]
 
 SIDES: tuple[Side, Side] = ("right", "left")
+HAND_CHOICES: tuple[HandChoice, ...] = ("auto", "right", "left", "both")
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def load_extension() -> ModuleType:
-    """The repository as the package `dice_capture`, as Blender would import the installed extension."""
+    """The repository as the package `dice_capture`, as Blender would import the installed extension; its commands."""
     spec = importlib.util.spec_from_file_location(
         "dice_capture", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)]
     )
@@ -26,21 +26,14 @@ def load_extension() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules["dice_capture"] = module
     spec.loader.exec_module(module)
-    return importlib.import_module("dice_capture.dice_blender.api")
+    return importlib.import_module("dice_capture.dice_blender.cli")
 
 
 def main(result: str, photo: str, output: str) -> None:
-    """A scene with the capture, a lamp and a grey world, saved."""
-    api = load_extension()
-    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
-    scene = bpy.context.scene
-    scene.world = bpy.data.worlds.new("World")
-    scene.world.color = (0.6, 0.6, 0.6)
-    lamp = bpy.data.objects.new("Key", bpy.data.lights.new("Key", "SUN"))
-    lamp.data.energy = 2.5
-    lamp.rotation_euler = (0.9, -0.35, 0.3)  # from above, behind the photographer's left shoulder
-    scene.collection.objects.link(lamp)
-    api.import_capture(result, photo)
+    """A new file with the capture and a lamp, saved."""
+    cli = load_extension()
+    cli.fresh_scene()
+    cli.api.import_capture(result, photo)
     bpy.ops.wm.save_as_mainfile(filepath=os.path.abspath(output), compress=True)
 
 

@@ -49,7 +49,9 @@ def pytest(name: str, python: Path, *paths: str, minutes: int) -> Run:
         except subprocess.TimeoutExpired:
             print(f"{name} took more than {minutes} minutes and was ended.")
             code = 1
-    verdict = {0: "passed", NO_TESTS: "NO TESTS FOUND"}.get(code, "")
+    if code == NO_TESTS:
+        print(f"{name}: no tests were found.")
+    verdict = "" if code else "passed"
     return Run(name, verdict, time.monotonic() - start)
 
 

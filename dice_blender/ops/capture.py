@@ -89,12 +89,9 @@ def _start(settings: DICE_PG_settings, scene: str) -> None:
 CLASSES = (DICE_OT_capture, DICE_OT_cancel)
 
 
-def register() -> None:
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
+register, _unregister = bpy.utils.register_classes_factory(CLASSES)
 
 
 def unregister() -> None:
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+    _unregister()
     capture_job.release(wait=True)

@@ -76,12 +76,4 @@ def _run(operator: bpy.types.Operator, stage: str, *options: str) -> set[str]:
 
 CLASSES = (DICE_OT_install, DICE_OT_remove_runtime)
 
-
-def register() -> None:
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
-
-
-def unregister() -> None:
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+register, unregister = bpy.utils.register_classes_factory(CLASSES)

@@ -12,6 +12,7 @@ from bpy_extras.io_utils import ImportHelper
 from ...dice_core.errors import DiceError
 from ...dice_core.types import Capture
 from .. import api
+from ..compat import PATH_OPTIONS
 from ..scene import build, contact
 from ..scene.photo import Photo
 
@@ -42,6 +43,7 @@ class DICE_OT_import_result(bpy.types.Operator, ImportHelper):
         name="Photograph",
         description="Picture to show behind; when empty, it is looked for beside the result file",
         subtype="FILE_PATH",
+        options=PATH_OPTIONS,
     )
     match: BoolProperty(
         name="Match Scene",
@@ -170,14 +172,15 @@ def _draw_menu(self: bpy.types.Menu, context: bpy.types.Context) -> None:
 CLASSES = (DICE_OT_import_result, DICE_OT_show)
 
 
+_register, _unregister = bpy.utils.register_classes_factory(CLASSES)
+
+
 def register() -> None:
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
+    _register()
     bpy.types.TOPBAR_MT_file_import.append(_draw_menu)
 
 
 def unregister() -> None:
     bpy.types.TOPBAR_MT_file_import.remove(_draw_menu)
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+    _unregister()
     pending.capture = pending.photo = None

@@ -11,12 +11,4 @@ from .runtime import DICE_PT_runtime
 
 CLASSES = (DICE_PT_main, DICE_PT_result, DICE_PT_runtime)  # parents first
 
-
-def register() -> None:
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
-
-
-def unregister() -> None:
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+register, unregister = bpy.utils.register_classes_factory(CLASSES)

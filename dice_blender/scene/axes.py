@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Camera space (metres, x right, y down, z forward) to Blender's world (x right, y away, z up), and back.
+"""Camera space (metres, x right, y down, z forward) to Blender's world (x right, y away, z up), once and for all.
 
 The camera is level and looks along +Y, so an upright person in the picture stands upright in the scene and faces -Y,
 like Blender's front view. The world's origin lies below the middle of the head, as if it stood on the floor.
@@ -32,8 +32,3 @@ def ground(capture: Capture) -> NDArray[np.float64]:
 def to_world(points: NDArray, origin: NDArray) -> NDArray[np.float64]:
     """(..., 3) camera space -> (..., 3) world, where `origin` is `ground` of the capture."""
     return (points - origin) @ TO_WORLD.T
-
-
-def to_camera(points: NDArray, origin: NDArray) -> NDArray[np.float64]:
-    """(..., 3) world -> (..., 3) camera space: the inverse of `to_world`."""
-    return points @ TO_WORLD + origin

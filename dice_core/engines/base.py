@@ -3,13 +3,11 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import Protocol
 
-from ..types import Capture, Frame, Progress
+from ..types import Capture, Frame, HandChoice, Progress
 
 OPEN_DEVICE = "CPU: the open engine needs no GPU"
-HandChoice = Literal["auto", "right", "left", "both"]
-HAND_CHOICES: tuple[HandChoice, ...] = ("auto", "right", "left", "both")
 
 
 class Engine(Protocol):
@@ -26,8 +24,8 @@ class Engine(Protocol):
         frame
             The picture.
         hand
-            `auto`: the hands that touch, or else the nearest one; `right`, `left`: one hand, of this side whatever
-            it looks like; `both`: up to one hand of each side.
+            `auto`: the hands that touch, or else the nearest one (all when there is no face); `right`, `left`: one
+            hand, of this side whatever it looks like; `both`: up to one hand of each side.
         report
             Told of the progress; may raise `Cancelled`.
 

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,11 +22,11 @@ from ..interaction.contact import mutual_contact
 from ..interaction.deform import deformation
 from ..interaction.distance import Surface
 from ..landmarks.litert import FaceLandmarks, HandLandmarks, Landmarker
-from ..types import SIDES, Camera, Capture, ContactState, Frame, Hand, Head, Progress
-from .base import OPEN_DEVICE, HandChoice
+from ..landmarks.people import assign_sides, occlusion
+from ..types import Camera, Capture, ContactState, Frame, Hand, HandChoice, Head, Progress
+from .base import OPEN_DEVICE
 
 STAGES = ("landmarks", "head", "hands", "placement", "contact", "deformation")
-OCCLUDED = 0.3  # weight of face landmarks that a hand covers
 PRESS_FLOOR, PRESS_SOFT = 0.001, 0.009  # metres that skin over bone and the softest skin may be pressed in
 RANKING: tuple[ContactState, ...] = ("touch", "unsure", "no-touch")
 
@@ -75,9 +74,9 @@ class OpenEngine:
                 "Choose a picture in which the face and the hand are well lit and large enough.",
             )
         with clock("head"):
-            head = None if face is None else fit_head(self.head, face.points, camera, _occlusion(face, seen))
+            head = None if face is None else fit_head(self.head, face.points, camera, occlusion(face, seen))
         with clock("hands"):
-            hands = [self._fit(one, camera, head) for one in _assign_sides(seen, hand)]
+            hands = [self._fit(one, camera, head) for one in assign_sides(seen, face, hand)]
         surface = None if head is None else Surface(head.vertices, self.solid, self.head.neck_rim)
         with clock("placement"):
             if surface is not None:
@@ -182,36 +181,12 @@ class _Clock:
         self.seconds[stage] = time.perf_counter() - start
 
 
-def _occlusion(face: FaceLandmarks, hands: list[HandLandmarks]) -> NDArray:
-    weights = np.ones(len(face.points))
-    for hand in hands:
-        hull = cv2.convexHull(hand.points.astype(np.float32))
-        for index, (x, y) in enumerate(face.points):
-            if cv2.pointPolygonTest(hull, (float(x), float(y)), False) > 0:
-                weights[index] = OCCLUDED
-    return weights
-
-
-def _assign_sides(seen: list[HandLandmarks], choice: HandChoice) -> list[HandLandmarks]:
-    """The hands to fit: one a side. A side that the user names overrules the detector's."""
-    if choice in ("right", "left"):
-        named = [hand for hand in seen if hand.side == choice] or seen
-        return [replace(hand, side=choice) for hand in named[:1]]
-    by_side: dict[str, HandLandmarks] = {}
-    for hand in sorted(seen, key=lambda hand: -hand.side_score):
-        free = [side for side in SIDES if side not in by_side]
-        if hand.side in free:
-            by_side[hand.side] = hand
-        elif free and hand.side_score < 0.9:  # one person has no two right hands: the less certain one is the other
-            by_side[free[0]] = replace(hand, side=free[0])
-    return list(by_side.values())
-
-
 def _chosen(hands: list[_Hand], choice: HandChoice) -> list[_Hand]:
-    """For `auto`: the hands that touch, or else the nearest; otherwise all."""
-    if choice != "auto" or len(hands) < 2 or any(hand.placement is None for hand in hands):
+    """For `auto`: the hands that touch, or else the nearest one; all when there is no face to touch."""
+    placed = [hand for hand in hands if hand.placement is not None]
+    if choice != "auto" or not placed:
         return hands
-    return [hand for hand in hands if _touching(hand)] or [min(hands, key=lambda hand: hand.placement.gap)]  # type: ignore[union-attr]
+    return [hand for hand in placed if _touching(hand)] or [min(placed, key=lambda hand: hand.placement.gap)]  # type: ignore[union-attr]
 
 
 def _touching(hand: _Hand) -> bool:

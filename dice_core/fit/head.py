@@ -132,7 +132,8 @@ def fit_head(model: HeadModel, points: NDArray, camera: Camera, occlusion: NDArr
     occlusion
         (478,) weights 0..1, low where something covers the face; None when nothing does.
     """
-    face_width = float(np.ptp(points[:, 0]))
+    across = points[263] - points[33]  # along the eyes: a head that lies on its side is no wider
+    face_width = float(np.ptp(points @ (across / np.linalg.norm(across))))
     weights = np.ones(len(points)) if occlusion is None else occlusion
     problem = _Problem(model, points, camera, weights, face_width)
     start = _frontal(problem, weights * model.trust)

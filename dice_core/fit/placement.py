@@ -24,7 +24,7 @@ SURFACE_NOISE, PULL_NOISE = 0.002, 0.004  # metres
 PULL_REACH = 0.02  # metres from which a fingertip over the face is drawn to it
 ROUNDS = 3
 SAMPLES = 220
-PIXEL_NOISE = 0.015
+PIXEL_NOISE = 0.012
 BACK_OFF_MM = 12  # at most
 LIGHT_TOUCH = 0.002  # metres
 
@@ -96,8 +96,9 @@ def _touching_offset(vertices: NDArray, head: Surface, search: float = SEARCH) -
     sample = vertices[::5]
     moves = steps[:, None, None] * center
     nearest = head.nearest((sample + moves).reshape(-1, 3))
-    distance = np.where(nearest.on_cap, np.inf, nearest.distance).reshape(STEPS, -1)
-    pressed = np.quantile(np.where(np.isfinite(distance), distance, 1.0), PRESSED, axis=1) + PRESS
+    over_cut = np.maximum(nearest.distance, FAR_GAP)  # there is no skin: apart, however near
+    distance = np.where(nearest.on_cap, over_cut, nearest.distance).reshape(STEPS, -1)
+    pressed = np.quantile(distance, PRESSED, axis=1) + PRESS
     touching = np.flatnonzero(pressed < 0)
     if len(touching):
         at = touching[0]

@@ -13,15 +13,17 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import DiceError
-from ..paths import ROOT
+from ..paths import MISLEADING, ROOT
 
-MISLEADING = ("PYTHONPATH", "PYTHONHOME", "PYTHONSAFEPATH", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_PYTHON")
+NO_WINDOW = getattr(subprocess, "CREATE_NO_WINDOW", 0)  # Windows would flash a console
+MISLEADING_PIP = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_PYTHON")
 
 
 def clean() -> dict[str, str]:
     """The environment variables without those that would lead Python or pip elsewhere."""
-    kept = {key: value for key, value in os.environ.items() if key not in MISLEADING}
-    return kept | {"PIP_USER": "0", "PIP_NO_INPUT": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PYTHONUNBUFFERED": "1"}
+    kept = {key: value for key, value in os.environ.items() if key not in MISLEADING + MISLEADING_PIP}
+    python = {"PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}  # its lines are read as UTF-8
+    return kept | python | {"PIP_USER": "0", "PIP_NO_INPUT": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
 
 
 def run(command: Sequence[str | Path], line: Callable[[str], None]) -> int:
@@ -38,7 +40,7 @@ def run(command: Sequence[str | Path], line: Callable[[str], None]) -> int:
         errors="replace",
         env=clean(),
         cwd=ROOT,
-        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        creationflags=NO_WINDOW,
         start_new_session=True,
         close_fds=False,  # it inherits the lock of `exclusive`: held until it ends, even if we are killed
     )
@@ -53,7 +55,7 @@ def run(command: Sequence[str | Path], line: Callable[[str], None]) -> int:
 
 def _end(process: subprocess.Popen[str]) -> None:
     if sys.platform == "win32":
-        subprocess.run(["taskkill", "/F", "/T", "/PID", str(process.pid)], capture_output=True)
+        subprocess.run(["taskkill", "/F", "/T", "/PID", str(process.pid)], capture_output=True, creationflags=NO_WINDOW)
     else:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

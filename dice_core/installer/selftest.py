@@ -50,7 +50,7 @@ def run_models(folder: Path, failures: list[str]) -> dict[str, float]:
     times = {}
     for name in models.MODELS:
         try:
-            interpreter = Interpreter(model_path=str(models.path(folder, name)), num_threads=1)
+            interpreter = Interpreter(model_content=models.path(folder, name).read_bytes(), num_threads=1)
             interpreter.allocate_tensors()
             for item in interpreter.get_input_details():
                 interpreter.set_tensor(item["index"], np.zeros(item["shape"], item["dtype"]))

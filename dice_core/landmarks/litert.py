@@ -2,7 +2,7 @@
 """Face and hand landmarks from the MediaPipe models, run with LiteRT.
 
 Each object is found on the whole picture (and again on crops, so that small ones are not missed), landmarked, and
-landmarked a second time on the crop that the first landmarks define, as MediaPipe's graphs do in tracking mode.
+landmarked again on the crop that the landmarks before define, as MediaPipe's graphs do in tracking mode.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ FACE_SIZE, FACE_ANCHORS = 128, anchors(((16, 2), (8, 6)))
 PALM_SIZE, PALM_ANCHORS = 192, anchors(((24, 2), (12, 6)))
 FACE_SCORE, PALM_SCORE = 0.4, 0.2  # low: the landmark models' own scores decide
 FACE_PRESENCE, HAND_PRESENCE = 0.5, 0.5
+FACE_PASSES, HAND_PASSES = 4, 2  # after two, the landmarks of small faces are still off by up to 15 % of their width
 EYE_CORNERS = ((33, 133), (362, 263))  # (outer, inner) of the person's right eye, (inner, outer) of the left
 PALM_POINTS = [0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18]
 
@@ -62,7 +63,8 @@ class _Model:
     """A tflite file and the sizes of its outputs, largest first."""
 
     def __init__(self, path: Path, threads: int) -> None:
-        self.interpreter = Interpreter(model_path=str(path), num_threads=threads)
+        # not its path: LiteRT's own reading of files fails on some names on Windows
+        self.interpreter = Interpreter(model_content=path.read_bytes(), num_threads=threads)
         self.interpreter.allocate_tensors()
         self.input = self.interpreter.get_input_details()[0]["index"]
         self.outputs = [detail["index"] for detail in self.interpreter.get_output_details()]
@@ -99,8 +101,12 @@ class Landmarker:
 
     def faces(self, pixels: NDArray[np.uint8]) -> list[FaceLandmarks]:
         """Every face in an (h, w, 3) uint8 RGB picture, largest first."""
-        boxes = self._detect_faces(pixels, [whole(pixels)]) or self._detect_faces(pixels, tiles(pixels))
-        found = [face for box in boxes if (face := self._face(pixels, box)) is not None]
+        found: list[FaceLandmarks] = []
+        for regions in ([whole(pixels)], tiles(pixels)):
+            boxes = self._detect_faces(pixels, regions)
+            found = [face for box in boxes if (face := self._face(pixels, box)) is not None]
+            if found:
+                break
         return sorted(_distinct(found), key=lambda face: -np.ptp(face.points, axis=0).max())
 
     def hands(self, pixels: NDArray[np.uint8], near: NDArray | None = None) -> list[HandLandmarks]:
@@ -127,7 +133,7 @@ class Landmarker:
         eyes = box.keypoints[1] - box.keypoints[0]
         region = Region(box.center, 1.5 * float(box.size.max()), float(np.arctan2(eyes[1], eyes[0])))
         score = 0.0
-        for _ in range(2):
+        for _ in range(FACE_PASSES):
             mesh, logit = self.face_mesh(region.crop(pixels, 192) / 255.0)
             score = float(1 / (1 + np.exp(-np.clip(logit.ravel()[0], -60, 60))))
             if score < FACE_PRESENCE:
@@ -156,7 +162,7 @@ class Landmarker:
         axis = box.keypoints[2] - box.keypoints[0]
         region = Region(box.center, 2.6 * float(box.size.max()), float(np.arctan2(axis[1], axis[0]) + np.pi / 2))
         region = Region(region.center + region.rotation @ [0, -0.5 * box.size.max()], region.side, region.angle)
-        for _ in range(2):
+        for _ in range(HAND_PASSES):
             screen, presence, right, world = self.hand_mesh(region.crop(pixels, 224) / 255.0)
             if presence.ravel()[0] < HAND_PRESENCE:
                 return None

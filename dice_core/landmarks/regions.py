@@ -40,7 +40,8 @@ class Region:
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         if self.side > 2 * size:  # shrink by areas first: a bilinear warp alone would skip pixels
             factor = 2 * size / self.side
-            small = cv2.resize(pixels, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+            reduced = [max(round(factor * length), 1) for length in pixels.shape[1::-1]]
+            small = cv2.resize(pixels, reduced, interpolation=cv2.INTER_AREA)
             factors = np.array(small.shape[1::-1]) / np.array(pixels.shape[1::-1])
             matrix = self.to_picture(size) * factors[:, None]
             return cv2.warpAffine(small, matrix, (size, size), flags=flags)

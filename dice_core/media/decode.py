@@ -16,6 +16,7 @@ from ..errors import MediaError
 from ..types import Frame
 
 WORKING_SIDE = 2048  # enough for the landmark crops; keeps memory bounded whatever the camera
+XMP = ("xmp", "XML:com.adobe.xmp")
 MAX_PIXELS = 512_000_000
 SENSOR_WIDTH = 36.0  # mm, long side of the 35 mm film that the EXIF equivalent refers to
 # What Pillow raises for damaged files, besides saying so.
@@ -37,6 +38,8 @@ def read_picture(path: Path) -> Frame:
     Image.MAX_IMAGE_PIXELS = None  # our own limit below; Pillow's warning would only reach a log
     try:
         with warnings.catch_warnings(action="ignore"), Image.open(path) as image:  # broken EXIF does not matter
+            for key in XMP:  # Pillow would take the orientation from there; no viewer does
+                image.info.pop(key, None)
             if image.width * image.height > MAX_PIXELS:
                 raise MediaError(f"{path.name} has {image.width} x {image.height} pixels.", "Scale it down first.")
             return _frame(image, path.name)

@@ -10,9 +10,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import DiceError
 from ..types import Camera, Capture, Frame, Hand
 from .store import atomic
 
+FORMATS = (".png", ".jpg", ".jpeg")
 PANEL = 720  # pixels
 SMOOTH = 2  # supersampling
 HEAD_COLOR, HAND_COLOR = np.array([214, 205, 198.0]), np.array([236, 150, 96.0])
@@ -37,12 +39,12 @@ class View:
 
 
 def write_preview(path: Path, frame: Frame, capture: Capture) -> None:
-    """Write the preview as PNG or JPEG; it appears whole or not at all."""
+    """Write the preview as PNG or JPEG; it appears whole or not at all. Raises `DiceError` for another ending."""
+    extension = Path(path).suffix.lower()
+    if extension not in FORMATS:
+        raise DiceError(f"Cannot write a preview as {Path(path).name}.", f"Use one of: {', '.join(FORMATS)}.")
     with atomic(Path(path)) as temporary:
-        extension = Path(path).suffix or ".png"
-        ok, data = cv2.imencode(extension, render_preview(frame, capture)[:, :, ::-1])
-        if not ok:
-            raise OSError(f"cannot encode {extension}")
+        _, data = cv2.imencode(extension, render_preview(frame, capture)[:, :, ::-1])
         temporary.write_bytes(data.tobytes())
 
 
@@ -192,7 +194,9 @@ def _reduce(canvas: NDArray) -> NDArray:
 
 def _write(panel: NDArray, text: str, corner: tuple[int, int], size: float = 0.7) -> None:
     plain = text.encode("ascii", "replace").decode()  # the font knows no other letters
-    cv2.putText(panel, plain, corner, FONT, size, (20, 20, 20), 4, cv2.LINE_AA)
+    left, base = corner
+    for x, y in ((left - 1, base), (left + 1, base), (left, base - 1), (left, base + 1)):  # a bolder font is also wider
+        cv2.putText(panel, plain, (x, y), FONT, size, (20, 20, 20), 1, cv2.LINE_AA)
     cv2.putText(panel, plain, corner, FONT, size, (240, 240, 240), 1, cv2.LINE_AA)
 
 

@@ -33,6 +33,15 @@ def test_writes_a_scene(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert bpy.context.scene.camera.name == "Camera"
 
 
+@pytest.mark.parametrize(
+    ("given", "written"), [("shot", "shot.blend"), ("shot.v2", "shot.v2.blend"), ("Shot.BLEND", "Shot.BLEND")]
+)
+def test_the_name_of_the_scene(given: str, written: str, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    assert cli.main(["capture", picture(tmp_path), "-o", str(folder / given)]) == 0
+    assert [file.name for file in folder.iterdir()] == [written]
+
+
 def test_an_error_is_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["capture", str(tmp_path / "gone.png"), "-o", str(tmp_path / "scene.blend")]) == 1
     assert "no picture" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -74,6 +75,32 @@ def test_cancel_lets_it_tidy_up(tmp_path: Path) -> None:
         time.sleep(0.01)
     assert isinstance(jobs.state.notice, Cancelled)
     assert (tmp_path / "tidied").exists() and not (tmp_path / "done").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no polite way to end a program")
+def test_a_cancelled_removal_is_called_so(tmp_path: Path) -> None:
+    job = install_job.InstallJob(tmp_path, "--remove", "--slow", stage="Removing")
+    jobs.start(job)
+    while job.fraction == 0:
+        jobs.tick()
+    jobs.cancel()
+    while jobs.state.job is not None:
+        jobs.tick()
+        time.sleep(0.01)
+    assert isinstance(jobs.state.notice, Cancelled)
+    assert "removal" in jobs.state.notice.message and "go on" not in jobs.state.notice.remedy
+
+
+def test_no_console_appears_on_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = install_job.InstallJob(tmp_path, stage="Installing")
+    ran = []
+    with monkeypatch.context() as windows:
+        windows.setattr(install_job, "NO_WINDOW", 0x08000000)
+        windows.setattr(sys, "platform", "win32")
+        windows.setattr(subprocess, "run", lambda command, **options: ran.append((command[0], options)))
+        job.abandon()
+    assert [(name, options["creationflags"]) for name, options in ran] == [("taskkill", 0x08000000)]
+    job.abandon()
 
 
 def test_opening_a_file_does_not_end_it(tmp_path: Path, registered: object) -> None:

@@ -74,6 +74,43 @@ def test_the_worker_stays_warm_and_ends_when_idle(picture: Callable[[str], Path]
     assert ended(client)
 
 
+def test_the_worker_ends_when_idle_however_the_job_ended(
+    picture: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capture_job, "PATIENCE", 20.0)
+    client = start(picture("slow.png")).client
+    bpy.ops.dice.cancel()  # before the worker has said anything
+    pump()
+    assert isinstance(jobs.state.notice, Cancelled)
+    assert client.alive and bpy.app.timers.is_registered(capture_job._retire)
+    start(picture("empty.png"))
+    pump()
+    assert client.alive and bpy.app.timers.is_registered(capture_job._retire)
+    start(picture("a.png"))
+    bpy.context.scene.name = "renamed"  # the result cannot be built
+    pump()
+    assert "gone" in str(jobs.state.notice)
+    assert client.alive and bpy.app.timers.is_registered(capture_job._retire)
+    api.capture(picture("b.png"))
+    assert capture_job.warm.client is client
+    assert bpy.app.timers.is_registered(capture_job._retire)
+    capture_job._retire()
+    assert ended(client)
+    with pytest.raises(WorkerDied):
+        api.capture(picture("crash.png"))
+    assert not bpy.app.timers.is_registered(capture_job._retire)
+
+
+def test_a_script_does_not_disturb_a_running_job(picture: Callable[[str], Path]) -> None:
+    job = start(picture("long.png"))
+    pump(lambda: job.stage == "looking")
+    with pytest.raises(DiceError, match="is running"):
+        api.capture(picture("b.png"))
+    pump()
+    assert jobs.state.notice is None
+    assert bpy.context.scene.dice.result.name == "DICE long"
+
+
 def test_an_image_in_blender_is_sent_as_pixels(picture: Callable[[str], Path]) -> None:
     settings = bpy.context.scene.dice
     settings.source = "IMAGE"

@@ -62,6 +62,13 @@ def test_every_orientation_stands_upright(orientation, kind, picture, tmp_path):
     assert difference.max() <= (6 if kind == "jpg" else 0)
 
 
+def test_an_orientation_that_only_xmp_states_is_ignored(picture, tmp_path):
+    """As Blender and picture viewers do: the photograph and the meshes must stand the same way up."""
+    xmp = b'<x:xmpmeta><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    Image.fromarray(picture).save(tmp_path / "a.jpg", xmp=xmp, quality=95)
+    assert read_picture(tmp_path / "a.jpg").size == picture.shape[1::-1]
+
+
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8])
 def test_the_focal_length_is_in_pixels_of_the_longer_side(orientation, picture, tmp_path):
     """28 mm on 36 mm film: a picture 60 wide has 60 * 28 / 36 pixels, however the phone was held."""

@@ -163,8 +163,17 @@ def test_the_result_is_consistent():
     assert rebuilt == pytest.approx(found.vertices, abs=1e-12)
     projected = CAMERA.project(model.landmarks(found.vertices))
     assert found.errors == pytest.approx(np.linalg.norm(projected - truth.points, axis=1), abs=1e-3)
-    assert found.face_width == pytest.approx(np.ptp(truth.points[:, 0]))
     assert np.abs(found.identity).max() <= 3
+
+
+def test_the_face_is_as_wide_however_the_head_is_rolled():
+    """Errors are given in face widths: a head that lies on its side must not look better."""
+    points = known(4).points
+    upright = fit.fit_head(head_model(), points, CAMERA).face_width
+    assert upright == pytest.approx(np.ptp(points[:, 0]), rel=0.05)
+    center = CAMERA.matrix[:2, 2]
+    lying = (points - center) @ [[0, 1], [-1, 0]] + center
+    assert fit.fit_head(head_model(), lying, CAMERA).face_width == pytest.approx(upright)
 
 
 @pytest.mark.parametrize("turn", [0.0, 1e-9, 0.3, 2.5])

@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 import json
 import struct
+import tracemalloc
 from dataclasses import fields
 
 import numpy as np
@@ -165,9 +166,29 @@ class Trickle(io.BytesIO):
     def read(self, size: int | None = -1) -> bytes:
         return super().read(min(size or 0, 5) if size and size > 0 else size)
 
+    def readinto(self, buffer: memoryview) -> int:
+        return super().readinto(buffer[:5])
+
 
 def test_slow_pipes():
     assert_same(MESSAGES[5], protocol.read(Trickle(sent(MESSAGES[5]).getvalue())))
+
+
+def test_a_large_picture_is_in_memory_once(tmp_path):
+    """A process that takes one from a pipe, or sends it, needs no second copy."""
+    image = np.full((2000, 3000, 3), 7, np.uint8)
+    with open(tmp_path / "wire", "w+b") as stream:
+        tracemalloc.start()
+        protocol.write(stream, protocol.CaptureRequest(1, arrays={"image": image}))
+        written = tracemalloc.get_traced_memory()[1]
+        stream.seek(0)
+        tracemalloc.reset_peak()
+        answer = protocol.read(stream)
+        read = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert np.array_equal(answer.arrays["image"], image)
+    assert written < 0.1 * image.nbytes
+    assert read < 1.1 * image.nbytes
 
 
 @pytest.mark.parametrize("kind", KINDS.values())

@@ -187,6 +187,16 @@ def test_a_failing_write_leaves_the_old_file_alone(make_capture, tmp_path, monke
     assert listing(tmp_path) == ["a.npz"]
 
 
+def test_who_still_reads_the_old_file_keeps_it(make_capture, tmp_path):
+    """The new file takes the name; nothing is written into the old one."""
+    store.save(tmp_path / "a.npz", make_capture())
+    before = (tmp_path / "a.npz").read_bytes()
+    with open(tmp_path / "a.npz", "rb") as old:
+        store.save(tmp_path / "a.npz", make_capture(head=False))
+        assert old.read() == before
+    assert store.load(tmp_path / "a.npz").head is None
+
+
 def test_an_interrupted_write_leaves_nothing(tmp_path):
     with pytest.raises(KeyboardInterrupt), store.atomic(tmp_path / "a.bin") as temporary:
         temporary.write_bytes(b"half")

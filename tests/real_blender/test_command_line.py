@@ -36,7 +36,7 @@ def test_captures_without_a_window(
     assert "touch" in done.stdout
     # --factory-startup: a Blender that does not load the extension
     seen = installed("run", "-b", "--factory-startup", output, "--python-expr", CONTENTS)
-    assert "CONTENTS ['Camera', 'Hand.R', 'Head'] False" in seen.stdout
+    assert "CONTENTS ['Camera', 'Hand.R', 'Head', 'Key'] False" in seen.stdout
 
 
 @pytest.mark.parametrize(("name", "code", "words"), [("empty.png", 3, "No face"), ("crash.png", 1, "exit code 7")])
@@ -73,4 +73,4 @@ def test_the_sample_becomes_a_scene(installed: Blender, real_runtime: Path, samp
     assert done.returncode == 0, done.stdout + done.stderr
     assert "touch" in done.stdout
     seen = installed("run", "-b", "--factory-startup", output, "--python-expr", CONTENTS)
-    assert "CONTENTS ['Camera', 'Hand.R', 'Head'] False" in seen.stdout
+    assert "CONTENTS ['Camera', 'Hand.R', 'Head', 'Key'] False" in seen.stdout

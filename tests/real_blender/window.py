@@ -116,7 +116,7 @@ def side_by_side() -> Iterator[float]:
         item.select_set(False)
     for area in areas:
         space = area.spaces.active
-        for name in ("show_floor", "show_axis_x", "show_axis_y", "show_cursor", "show_text"):
+        for name in ("show_floor", "show_axis_x", "show_axis_y", "show_cursor", "show_text", "show_object_origins"):
             setattr(space.overlay, name, False)
         space.show_gizmo = space.show_region_toolbar = False
     right = areas[1]

@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
+from .raster import interpolate, rasterise
+
 SKIN, MOUTH, EYEBALL, EYE_CAVITY, TONGUE = range(5)
 EYE = np.array([0.0310, -0.0430, -0.0837])  # of the average head; the other eye is its mirror image
 IRIS_RADIUS, PUPIL_RADIUS = 0.0060, 0.0023
@@ -26,13 +28,14 @@ BROW_HALF = [0.0045, 0.0044, 0.0040, 0.0026, 0.0014]
 
 @dataclass(frozen=True)
 class Look:
-    """Linear RGB colours of a person; no hair or no brows where None."""
+    """Linear RGB colours of a person, None for no hair or brows; `cover` below 1 paints faintly what strands cover."""
 
     skin: tuple[float, float, float] = (0.62, 0.36, 0.25)
     lips: tuple[float, float, float] = (0.50, 0.18, 0.16)
     iris: tuple[float, float, float] = (0.16, 0.09, 0.04)
     brows: tuple[float, float, float] | None = (0.06, 0.035, 0.02)
     hair: tuple[float, float, float] | None = (0.03, 0.02, 0.012)
+    cover: float = 1.0
 
 
 @lru_cache(maxsize=4)
@@ -87,11 +90,11 @@ def colours(rest: NDArray, uv: NDArray, part: NDArray, look: Look) -> NDArray:
     cheek = np.exp(-(((side - 0.036) / 0.02) ** 2 + ((above - 0.038) / 0.016) ** 2)) * (rest[:, 2] < -0.05)
     colour *= 1 + 0.10 * cheek[:, None] * [1.2, -0.5, -0.5]
     colour = mix(colour, sample_mask("mpfb_lips.jpg", uv), look.lips)
-    colour *= 1 - 0.7 * lash_amount(rest)[:, None]
+    colour *= 1 - 0.7 * look.cover * lash_amount(rest)[:, None]
     if look.brows is not None:
-        colour = mix(colour, brow_amount(rest), look.brows)
+        colour = mix(colour, look.cover * brow_amount(rest), look.brows)
     if look.hair is not None:
-        colour = mix(colour, hair_amount(rest), look.hair)
+        colour = mix(colour, look.cover * hair_amount(rest, 0.004 + 0.03 * (1 - look.cover)), look.hair)
     colour[part == EYEBALL] = eye_colours(rest[part == EYEBALL], look)
     colour[part == MOUTH] = (0.30, 0.09, 0.09)
     colour[part == TONGUE] = (0.50, 0.20, 0.20)
@@ -107,3 +110,22 @@ def eye_colours(rest: NDArray, look: Look) -> NDArray:
     colour[front & (radius < 0.88 * IRIS_RADIUS)] = look.iris
     colour[front & (radius < PUPIL_RADIUS)] = 0.008
     return colour
+
+
+def texture(
+    rest: NDArray, faces: NDArray, uv: NDArray, faces_uv: NDArray, part: NDArray, size: int
+) -> NDArray[np.uint8]:
+    """(size, size, 3) uint8 RGB texture of a body whose vertices lie at `rest` (V, 3) on the average body."""
+    look = Look(cover=0.55)
+    corners = uv[faces_uv].reshape(-1, 2)
+    flat = np.arange(len(corners)).reshape(-1, 3)
+    triangle, barycentric = rasterise(corners * [size, -size] + [0, size], np.zeros(len(corners)), flat, (size, size))
+    hit = triangle >= 0
+    where = triangle[hit], barycentric[hit]
+    at = interpolate(uv, faces_uv, *where)
+    colour = colours(interpolate(rest, faces, *where), at, part[faces[where[0]]].max(1), look)
+    nails = sample_mask("mpfb_fingernails.jpg", at)[:, None]
+    colour = colour * (1 - 0.7 * nails) + 0.7 * nails * np.clip(np.array(look.skin) * 1.15 + [0.06, 0.03, 0.04], 0, 1)
+    picture = np.tile(np.array(look.skin), (size, size, 1))
+    picture[hit] = colour
+    return (np.clip(picture, 0, 1) ** (1 / 2.2) * 255).round().astype(np.uint8)

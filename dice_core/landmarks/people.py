@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which hands belong to a face, and which of its landmarks they hide."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ..types import SIDES, HandChoice, Side
+from .litert import FaceLandmarks, HandLandmarks
+
+OCCLUDED = 0.3  # weight of face landmarks that a hand covers
+OWN = 1.0  # face widths: a hand farther from the face than this may be somebody else's
+SURE = 0.9  # of its side, a hand is not taken for the other one
+
+
+def assign_sides(seen: list[HandLandmarks], face: FaceLandmarks | None, choice: HandChoice) -> list[HandLandmarks]:
+    """The hands to fit: at most one a side, those nearest to the face first.
+
+    Parameters
+    ----------
+    seen
+        Every hand in the picture, of whomever.
+    face
+        The face that they are to be compared with, if there is one.
+    choice
+        A side that the user names overrules the detector's.
+    """
+    near = sorted(seen, key=lambda hand: (max(distance(hand, face) - OWN, 0), -hand.side_score))
+    if choice in ("right", "left"):
+        named = [hand for hand in near if hand.side == choice] or near
+        named.sort(key=lambda hand: distance(hand, face))
+        return [_as(choice, hand) for hand in named[:1]]
+    by_side: dict[str, HandLandmarks] = {}
+    for hand in near:
+        free = [side for side in SIDES if side not in by_side]
+        if hand.side in free:
+            by_side[hand.side] = hand
+        elif free and hand.side_score < SURE and distance(hand, face) < OWN:
+            by_side[free[0]] = _as(free[0], hand)  # nobody has two right hands: the less certain one is the other
+    return list(by_side.values())
+
+
+def distance(hand: HandLandmarks, face: FaceLandmarks | None) -> float:
+    """Between a hand and a face in the picture, in face widths; 0 without a face."""
+    if face is None:
+        return 0.0
+    gaps = np.linalg.norm(hand.points[:, None] - face.points, axis=2)
+    return float(gaps.min() / max(np.ptp(face.points, axis=0).max(), 1e-6))
+
+
+def occlusion(face: FaceLandmarks, hands: list[HandLandmarks]) -> NDArray:
+    """(478,) weights of the face's landmarks in a fit: less where a hand lies over them."""
+    weights = np.ones(len(face.points))
+    for hand in hands:
+        hull = cv2.convexHull(hand.points.astype(np.float32))
+        for index, (x, y) in enumerate(face.points):
+            if cv2.pointPolygonTest(hull, (float(x), float(y)), False) > 0:
+                weights[index] = OCCLUDED
+    return weights
+
+
+def _as(side: Side, hand: HandLandmarks) -> HandLandmarks:
+    if side == hand.side:
+        return hand
+    return replace(hand, side=side, side_score=1 - hand.side_score)
