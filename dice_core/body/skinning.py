@@ -1,19 +1,45 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Kinematics and linear blend skinning, for any number of poses at once."""
+"""Kinematics and linear blend skinning, for any number of poses at once.
+
+One implementation for NumPy arrays and torch tensors: what goes in comes out, on the device where it lies. Torch is
+never imported here.
+"""
 
 from __future__ import annotations
 
+import math
+import sys
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
-from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
+
+Array = Any  # numpy.ndarray or torch.Tensor
 
 
-def rotation_matrices(vectors: NDArray) -> NDArray:
-    """(..., 3) axis-angle vectors in radians -> (..., 3, 3) rotation matrices."""
-    return Rotation.from_rotvec(vectors.reshape(-1, 3)).as_matrix().reshape(*vectors.shape, 3)
+def namespace(array: Array) -> Any:
+    """The module whose functions take this array: numpy or torch."""
+    return np if isinstance(array, np.ndarray) else sys.modules["torch"]
 
 
-def forward_kinematics(rotations: NDArray, joints: NDArray, parents: NDArray) -> tuple[NDArray, NDArray]:
+def rotation_matrices(vectors: Array) -> Array:
+    """(..., 3) axis-angle vectors in radians -> (..., 3, 3) rotation matrices, by Rodrigues' formula.
+
+    Both of its factors are written with sinc, so that no angle, however small, needs a case of its own.
+    """
+    xp = namespace(vectors)
+    x, y, z = vectors[..., 0], vectors[..., 1], vectors[..., 2]
+    turns = xp.sqrt(x * x + y * y + z * z) / math.pi
+    sine = xp.sinc(turns)  # sin a / a
+    half = xp.sinc(turns / 2)
+    versine = half * half / 2  # (1 - cos a) / a^2
+    xx, yy, zz, xy, xz, yz = (versine * value for value in (x * x, y * y, z * z, x * y, x * z, y * z))
+    x, y, z = sine * x, sine * y, sine * z
+    rows = [1 - yy - zz, xy - z, xz + y, xy + z, 1 - xx - zz, yz - x, xz - y, yz + x, 1 - xx - yy]
+    return xp.stack(rows, -1).reshape(*vectors.shape, 3)
+
+
+def forward_kinematics(rotations: Array, joints: Array, parents: Iterable[int]) -> tuple[Array, Array]:
     """Pose a skeleton.
 
     Parameters
@@ -23,23 +49,28 @@ def forward_kinematics(rotations: NDArray, joints: NDArray, parents: NDArray) ->
     joints
         (n, B, 3) rest positions.
     parents
-        (B,) index of each bone's parent, -1 for the root; parents come before their children.
+        Index of each bone's parent, -1 for the root; parents come before their children.
 
     Returns
     -------
     rotations, positions
         (n, B, 3, 3) and (n, B, 3), global; the root stays at its rest position.
     """
-    turned, moved = rotations.copy(), joints.copy()
+    xp = namespace(rotations)
+    turned: list[Array] = []
+    moved: list[Array] = []
     for bone, parent in enumerate(parents):
-        if parent >= 0:
-            turned[:, bone] = turned[:, parent] @ rotations[:, bone]
-            offset = joints[:, bone] - joints[:, parent]
-            moved[:, bone] = moved[:, parent] + np.einsum("nij,nj->ni", turned[:, parent], offset)
-    return turned, moved
+        if parent < 0:
+            turned.append(rotations[:, bone])
+            moved.append(joints[:, bone])
+            continue
+        offset = joints[:, bone] - joints[:, parent]
+        turned.append(turned[parent] @ rotations[:, bone])
+        moved.append(moved[parent] + xp.einsum("nij,nj->ni", turned[parent], offset))
+    return xp.stack(turned, 1), xp.stack(moved, 1)
 
 
-def skin(vertices: NDArray, weights: NDArray, rotations: NDArray, joints: NDArray, positions: NDArray) -> NDArray:
+def skin(vertices: Array, weights: Array, rotations: Array, joints: Array, positions: Array) -> Array:
     """Linear blend skinning.
 
     Parameters
@@ -57,6 +88,7 @@ def skin(vertices: NDArray, weights: NDArray, rotations: NDArray, joints: NDArra
     -------
     (n, V, 3) posed vertices.
     """
-    offsets = positions - np.einsum("nbij,nbj->nbi", rotations, joints)
-    blended = np.einsum("vb,nbij->nvij", weights, rotations, optimize=True)
-    return np.einsum("nvij,nvj->nvi", blended, vertices) + weights @ offsets
+    xp = namespace(vertices)
+    offsets = positions - xp.einsum("nbij,nbj->nbi", rotations, joints)
+    blended = (weights @ rotations.reshape(*rotations.shape[:2], 9)).reshape(*vertices.shape, 3)
+    return xp.einsum("nvij,nvj->nvi", blended, vertices) + weights @ offsets

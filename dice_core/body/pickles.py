@@ -1,0 +1,277 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pickles read as data: no class is looked up, nothing is called, so whatever a file asks for, nothing happens.
+
+A pickle is a program for a small stack machine. This one knows the instructions that the official body files use
+(pickle protocols 2 to 5) and makes plain values; where Python would make an object it makes an inert `Record`. Names
+outside an exact list of modules and names are refused. Long strings stay views of the file: they take no memory.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+STEPS = 200_000  # instructions; the largest official file takes about a thousand
+LONG = 16  # bytes of an integer; PyTorch's magic number has ten
+TEXT = 4096  # bytes of text that is text; longer text holds the numbers of an array and stays a view
+
+# What the official files name, exactly; what else a file names is refused. Several spellings may mean one thing.
+KNOWN = {
+    ("numpy", "ndarray"): "ndarray",
+    ("numpy", "dtype"): "dtype",
+    ("numpy.core.multiarray", "_reconstruct"): "ndarray",
+    ("numpy._core.multiarray", "_reconstruct"): "ndarray",
+    ("numpy.core.numeric", "_frombuffer"): "buffer",
+    ("numpy._core.numeric", "_frombuffer"): "buffer",
+    ("_codecs", "encode"): "bytes",
+    ("scipy.sparse.csc", "csc_matrix"): "csc_matrix",
+    ("scipy.sparse._csc", "csc_matrix"): "csc_matrix",
+    ("chumpy.ch", "Ch"): "Ch",
+    ("chumpy.reordering", "Select"): "Select",
+    ("__builtin__", "set"): "set",
+    ("builtins", "set"): "set",
+    ("collections", "OrderedDict"): "dict",
+    ("torch", "Size"): "Size",
+    ("torch", "FloatStorage"): "<f4",
+    ("torch", "DoubleStorage"): "<f8",
+    ("torch", "IntStorage"): "<i4",
+    ("torch", "LongStorage"): "<i8",
+    ("torch._utils", "_rebuild_tensor_v2"): "tensor",
+    ("torch._utils", "_rebuild_sparse_tensor"): "sparse",
+    ("torch.serialization", "_get_layout"): "layout",
+    ("torch.storage", "_load_from_bytes"): "storage",
+}
+
+
+class Broken(ValueError):
+    """The data are no pickle, or one that no official file would hold."""
+
+
+class Truncated(Broken):
+    """The data end before the pickle does."""
+
+
+class Refused(Broken):
+    """The pickle names something that no official file names; `name` is what."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"it names {name}")
+        self.name = name
+
+
+@dataclass(frozen=True)
+class Name:
+    """A known name, in short; `Name("ndarray")`."""
+
+    short: str
+
+
+@dataclass(eq=False)
+class Record:
+    """In place of an object: what would have been called, with what, and the state it would have been given."""
+
+    kind: str
+    arguments: Any
+    state: Any = None
+
+
+@dataclass(eq=False)
+class Reference:
+    """A value that lies outside of the pickle, such as the numbers of a torch tensor; for the reader to bring."""
+
+    key: Any
+    value: Any = None
+
+
+class Pickle(NamedTuple):
+    """What a pickle holds.
+
+    Attributes
+    ----------
+    value
+        None, bool, int, float, str, bytes, memoryview, list, tuple, dict, `Name`, `Record` and `Reference` in any
+        nesting; lists may hold themselves.
+    end
+        The position behind it.
+    references
+        All of its references.
+    """
+
+    value: Any
+    end: int
+    references: list[Reference]
+
+
+def read_pickle(data: memoryview, start: int = 0) -> Pickle:
+    """Read the pickle that begins at `start`.
+
+    Raises
+    ------
+    Broken
+        `Truncated`, `Refused`, or because it is no pickle.
+    """
+    machine = _Machine(data, start)
+    try:
+        return Pickle(machine.run(), machine.position, machine.references)
+    except Broken:
+        raise
+    except (LookupError, TypeError, ValueError) as error:  # an empty stack, an unknown memo, text that is none
+        raise Broken(f"its instructions make no sense ({type(error).__name__})") from error
+
+
+class _Machine:
+    def __init__(self, data: memoryview, position: int) -> None:
+        self.data = data
+        self.position = position
+        self.stack: list[Any] = []
+        self.marks: list[int] = []
+        self.memo: dict[int, Any] = {}
+        self.references: list[Reference] = []
+
+    def run(self) -> Any:
+        for _ in range(STEPS):
+            code = bytes(self.take(1))
+            if code == b".":
+                return self.stack.pop()
+            if code in PUSHES:
+                self.stack.append(PUSHES[code](self))
+            elif code in ACTS:
+                ACTS[code](self)
+            else:
+                raise Broken(f"it has an instruction that no official file has (0x{code[0]:02x})")
+        raise Broken(f"it has more than {STEPS} instructions")
+
+    def take(self, count: int) -> memoryview:
+        """The next bytes, not copied."""
+        end = self.position + count
+        if end > len(self.data):
+            raise Truncated("it ends too early")
+        view, self.position = self.data[self.position : end], end
+        return view
+
+    def number(self, layout: str) -> Any:
+        return struct.unpack(layout, self.take(struct.calcsize(layout)))[0]
+
+    def view(self, layout: str) -> memoryview:
+        return self.take(self.number(layout))
+
+    def text(self, layout: str, encoding: str = "utf-8") -> str | memoryview:
+        view = self.view(layout)
+        return str(view, encoding) if len(view) <= TEXT else view
+
+    def line(self) -> str:
+        start = self.position
+        while self.take(1) != b"\n":
+            if self.position - start > 200:
+                raise Broken("it has a name longer than 200 letters")
+        return str(self.data[start : self.position - 1], "utf-8")
+
+    def long(self) -> int:
+        digits = self.view("<B")
+        if len(digits) > LONG:
+            raise Broken("it has an integer beyond all measure")
+        return int.from_bytes(digits, "little", signed=True)
+
+    def pop(self, count: int) -> list[Any]:
+        if count > len(self.stack):
+            raise Broken("it takes what it never made")
+        values = self.stack[len(self.stack) - count :]
+        del self.stack[len(self.stack) - count :]
+        return values
+
+    def pop_mark(self) -> list[Any]:
+        return self.pop(max(0, len(self.stack) - self.marks.pop()))
+
+    def named(self, module: Any, name: Any) -> Name:
+        if not (isinstance(module, str) and isinstance(name, str)):
+            raise Broken("it has a name that is no text")
+        if (module, name) not in KNOWN:
+            raise Refused(f"{module}.{name}"[:100])
+        return Name(KNOWN[module, name])
+
+    def record(self) -> Any:
+        maker, arguments = self.pop(2)
+        if not isinstance(maker, Name) or not isinstance(arguments, tuple):
+            raise Broken("it calls what cannot be called")
+        return {} if maker.short == "dict" and not arguments else Record(maker.short, arguments)
+
+    def refer(self) -> Reference:
+        self.references.append(Reference(*self.pop(1)))
+        return self.references[-1]
+
+    def remember(self, index: int) -> None:
+        self.memo[index] = self.stack[-1]
+
+    def build(self) -> None:
+        (state,) = self.pop(1)
+        target = self.stack[-1]
+        if not isinstance(target, Record) or target.state is not None:
+            raise Broken("it sets the state of what has none")
+        target.state = state
+
+    def append(self, values: list[Any]) -> None:
+        target = self.stack[-1]
+        if not isinstance(target, list):
+            raise Broken("it appends to what is no list")
+        target.extend(values)
+
+    def set_items(self, values: list[Any]) -> None:
+        target = self.stack[-1]
+        if not isinstance(target, dict) or len(values) % 2:
+            raise Broken("it sets items of what is no dict")
+        for key, value in zip(values[::2], values[1::2], strict=True):
+            if not isinstance(key, str | int):
+                raise Broken("it has a key that is neither text nor number")
+            target[key] = value
+
+
+PUSHES: dict[bytes, Callable[[_Machine], Any]] = {
+    b"N": lambda m: None,
+    b"\x88": lambda m: True,
+    b"\x89": lambda m: False,
+    b"K": lambda m: m.number("<B"),
+    b"M": lambda m: m.number("<H"),
+    b"J": lambda m: m.number("<i"),
+    b"\x8a": _Machine.long,
+    b"G": lambda m: m.number(">d"),
+    b"U": lambda m: m.text("<B", "latin-1"),  # Python 2: text and bytes are one
+    b"T": lambda m: m.view("<I"),
+    b"X": lambda m: m.text("<I"),
+    b"\x8c": lambda m: m.text("<B"),
+    b"\x8d": lambda m: m.text("<Q"),
+    b"C": lambda m: bytes(m.view("<B")),
+    b"B": lambda m: m.view("<I"),
+    b"\x8e": lambda m: m.view("<Q"),
+    b"\x96": lambda m: m.view("<Q"),
+    b"]": lambda m: [],
+    b"}": lambda m: {},
+    b")": lambda m: (),
+    b"\x8f": lambda m: [],  # a set: nothing here asks for membership
+    b"t": lambda m: tuple(m.pop_mark()),
+    b"\x85": lambda m: tuple(m.pop(1)),
+    b"\x86": lambda m: tuple(m.pop(2)),
+    b"\x87": lambda m: tuple(m.pop(3)),
+    b"h": lambda m: m.memo[m.number("<B")],
+    b"j": lambda m: m.memo[m.number("<I")],
+    b"c": lambda m: m.named(m.line(), m.line()),
+    b"\x93": lambda m: m.named(*m.pop(2)),
+    b"R": _Machine.record,
+    b"\x81": _Machine.record,
+    b"Q": _Machine.refer,
+}
+ACTS: dict[bytes, Callable[[_Machine], Any]] = {
+    b"\x80": lambda m: m.take(1),  # the protocol
+    b"\x95": lambda m: m.take(8),  # the size of a frame
+    b"(": lambda m: m.marks.append(len(m.stack)),
+    b"q": lambda m: m.remember(m.number("<B")),
+    b"r": lambda m: m.remember(m.number("<I")),
+    b"\x94": lambda m: m.remember(len(m.memo)),
+    b"a": lambda m: m.append(m.pop(1)),
+    b"e": lambda m: m.append(m.pop_mark()),
+    b"\x90": lambda m: m.append(m.pop_mark()),
+    b"s": lambda m: m.set_items(m.pop(2)),
+    b"u": lambda m: m.set_items(m.pop_mark()),
+    b"b": _Machine.build,
+}
