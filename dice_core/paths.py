@@ -38,9 +38,12 @@ def data_dir() -> Path:
 
 
 def runtime_dir() -> Path:
-    """The runtime folder: DICE_RUNTIME, or `runtime` in the user's data folder."""
+    """The runtime folder: DICE_RUNTIME, or the one that this Python belongs to, or `runtime` in the user's data."""
     override = os.environ.get("DICE_RUNTIME")
-    return Path(override).expanduser().absolute() if override else data_dir() / "runtime"
+    if override:
+        return Path(override).expanduser().absolute()
+    own = Path(sys.prefix).parent
+    return own if (own / MARKER).is_file() else data_dir() / "runtime"
 
 
 def environment_python(environment: Path) -> Path:

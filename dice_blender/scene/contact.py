@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from . import materials, naming
 
+LEAST = 0.05  # less likely contact stays out of the vertex group, so that selecting it selects what touches
+
 
 def add_contact(item: bpy.types.Object, contact: NDArray) -> None:
     """Give the mesh object the (V,) contact probabilities, 0..1.
 
-    They become the attribute `dice_contact`, the vertex group `Contact` (without the vertices of weight 0) and the
+    They become the attribute `dice_contact`, the vertex group `Contact` (without the vertices below LEAST) and the
     colours `dice_contact_color`.
     """
     mesh = item.data
@@ -26,7 +28,8 @@ def add_contact(item: bpy.types.Object, contact: NDArray) -> None:
     colors.data.foreach_set("color", np.ravel(materials.heat(contact)))
     mesh.color_attributes.active_color = colors
     group = item.vertex_groups.new(name=naming.CONTACT_GROUP)
-    for vertex in np.flatnonzero(contact > 0).tolist():  # 3 ms; the attribute operator needs the object in a view layer
+    # 3 ms; the attribute operator would need the object in a view layer
+    for vertex in np.flatnonzero(contact >= LEAST).tolist():
         group.add((vertex,), float(contact[vertex]), "REPLACE")
 
 

@@ -43,7 +43,9 @@ def read_picture(path: Path) -> Frame:
             if image.width * image.height > MAX_PIXELS:
                 raise MediaError(f"{path.name} has {image.width} x {image.height} pixels.", "Scale it down first.")
             return _frame(image, path.name)
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+    except IsADirectoryError as error:
+        raise MediaError(f"{path} is a folder.", "Choose a picture in it.") from error
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise MediaError(f"There is no picture {path}.", "Check the path.") from error
     except PermissionError as error:
         raise MediaError(f"{path} may not be read.", "Change the file's permissions or copy it.") from error

@@ -97,6 +97,7 @@ def _contact(capture: Capture, view: View) -> NDArray:
         inset = _touching_side(hand, PANEL // 3)
         left = index * inset.shape[1]
         place = panel[-inset.shape[0] :, left : left + inset.shape[1]]
+        _write(panel, f"the {hand.side} hand from the face", (left + 10, PANEL - inset.shape[0] - 6), 0.45)
         np.copyto(place, inset, where=(inset != BACKGROUND.astype(np.uint8)).any(2, keepdims=True))
     return panel
 

@@ -235,7 +235,8 @@ def test_files_that_are_no_pictures(tmp_path):
     (tmp_path / "album").mkdir()
     refused(tmp_path / "text.jpg", "not a picture", "jpeg")
     refused(tmp_path / "empty.png", "not a picture")
-    for missing in (tmp_path / "album", tmp_path / "none.png", tmp_path / "text.jpg" / "none.png"):
+    refused(tmp_path / "album", "is a folder", "choose a picture in it")
+    for missing in (tmp_path / "none.png", tmp_path / "text.jpg" / "none.png"):
         refused(missing, "there is no picture", "check the path")
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from dice_core import doctor as module
+from dice_core import paths
 from dice_core.doctor import Check, doctor, render
 from dice_core.installer.plan import installed
 from dice_core.paths import MARKER, ROOT
@@ -82,3 +83,12 @@ assert "numpy" not in sys.modules
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ, timeout=60)
     assert done.returncode == 0, done.stderr
     assert "FAIL  runtime" in done.stdout
+
+
+def test_a_runtimes_own_python_knows_its_folder(tmp_path, monkeypatch):
+    """Without DICE_RUNTIME: whoever calls the runtime's Python means that runtime."""
+    monkeypatch.delenv("DICE_RUNTIME", raising=False)
+    monkeypatch.setattr(paths.sys, "prefix", str(tmp_path / "python"))
+    assert paths.runtime_dir() == paths.data_dir() / "runtime"
+    (tmp_path / paths.MARKER).write_text("{}")
+    assert paths.runtime_dir() == tmp_path
