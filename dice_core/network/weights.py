@@ -97,12 +97,12 @@ class Weights:
         """Raise a `DiceError` that names all that was missing or did not fit."""
         if self._missing:
             raise DiceError(
-                f"The checkpoint lacks {len(self._missing)} tensors of the DICE network: {_some(self._missing)}.",
+                f"The checkpoint lacks {len(self._missing)} tensors of the DICE network: {some(self._missing)}.",
                 "Choose the model.bin of the DICE release; if it is that file, download it again.",
             )
         if self._misshapen:
             raise DiceError(
-                f"The checkpoint's tensors do not fit together: {_some(self._misshapen)}.",
+                f"The checkpoint's tensors do not fit together: {some(self._misshapen)}.",
                 "Choose the model.bin of the DICE release.",
             )
 
@@ -150,6 +150,6 @@ def _fits(wanted: Sequence[int], shape: Sequence[int]) -> bool:
     return len(wanted) == len(shape) and all(fits(*pair) for pair in zip(wanted, shape, strict=True))
 
 
-def _some(names: list[str]) -> str:
+def some(names: list[str]) -> str:
     rest = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return ", ".join(names[:NAMED]) + rest
