@@ -52,8 +52,8 @@ class Regressor(nn.Module):
         super().__init__()
         self.parts = parts
         row = weights.row()
-        first, *middle = (inner.at("fc_block") for inner in row[:-1])
-        self.first = NormedLinear(first, "0", "1", 3 * vertices)
+        middle = [inner.at("fc_block") for inner in row[1:-1]]
+        self.first = NormedLinear(row[0].at("fc_block"), "0", "1", 3 * vertices)
         width = self.first.linear.out_features
         self.middle = nn.ModuleList(
             nn.Sequential(
@@ -61,7 +61,7 @@ class Regressor(nn.Module):
             )
             for inner in middle
         )  # fmt: skip
-        self.last = weights.linear(str(len(row) - 1), width, sum(parts.values()))
+        self.last = weights.linear(str(max(len(row) - 1, 1)), width, sum(parts.values()))
 
     def forward(self, vertices: Tensor) -> dict[str, Tensor]:
         x = functional.relu(self.first(vertices.flatten(1)))

@@ -27,10 +27,7 @@ class Attention(nn.Module):
     def __init__(self, weights: Weights, width: int, heads: int) -> None:
         super().__init__()
         if width % heads:
-            raise DiceError(
-                f"{weights.name} has {width} channels, which {heads} heads cannot share.",
-                "Give the number of heads that the network was trained with.",
-            )
+            weights.object(f"{weights.name} has {width} channels, which {heads} heads cannot share")
         self.heads = heads
         inner = weights.at("self")
         self.query = inner.linear("query", width, width)

@@ -93,6 +93,10 @@ class Weights:
             return tensor
         return empty([max(size, 1) % AT_LEAST for size in shape], device="meta")
 
+    def object(self, fault: str) -> None:
+        """Note another fault."""
+        self._misshapen.append(fault)
+
     def finish(self) -> None:
         """Raise a `DiceError` that names all that was missing or did not fit."""
         if self._missing:
