@@ -124,15 +124,14 @@ class Archive:
         self.budget -= count * storage.dtype.itemsize
         if count > storage.count or reach > storage.count or self.budget < 0:
             raise Refused(f"holds a tensor {size} larger than its numbers")
+        if not count:
+            return torch.zeros(0, dtype=storage.dtype)
         return torch.as_strided(self._numbers(storage), size, stride, offset)
 
     def _numbers(self, storage: Storage) -> Tensor:
-        if not storage.count:
-            return torch.zeros(0, dtype=storage.dtype)
         start = self._start(storage.member)
         if start % storage.dtype.itemsize:
-            copy = bytearray(self.data[start : start + storage.count * storage.dtype.itemsize])
-            return torch.frombuffer(copy, dtype=storage.dtype)
+            raise Refused("is not as torch wrote it")
         return torch.frombuffer(self.data, dtype=storage.dtype, count=storage.count, offset=start)
 
 
@@ -145,6 +144,7 @@ def contents(data: mmap.mmap) -> dict[str, Member]:
     if disk or first_disk or here != entries or entries > ENTRIES or position + size > end:
         raise Refused("has a damaged table of contents")
     members: dict[str, Member] = {}
+    total = 0
     for _ in range(entries):
         (signature, _, _, flags, method, _, _, checksum, packed, size, names, extra, comment, *_,
          header) = _unpack(ENTRY, data, position)  # fmt: skip
@@ -157,6 +157,9 @@ def contents(data: mmap.mmap) -> dict[str, Member]:
         if flags & 1 or method or packed != size:
             raise Refused("is compressed or encrypted, which torch's files never are")
         members[name.decode("utf-8", "replace")] = Member(header, size, checksum)
+        total += size
+    if total > len(data):
+        raise Refused("has members that overlap")
     return members
 
 

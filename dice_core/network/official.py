@@ -45,6 +45,29 @@ LAYER_NORMS = {
 BATCH_NORMS = ("torch.nn.modules.batchnorm BatchNorm1d", "torch.nn.modules.batchnorm BatchNorm2d")
 
 
+def _dictionary(*arguments: Any) -> dict[Any, Any]:
+    if arguments:
+        raise Refused("fills a dictionary in an unknown way")
+    return {}
+
+
+def _sequence(*arguments: Any) -> Any:
+    (items,) = arguments or ((),)
+    if type(items) not in (tuple, list):
+        raise Refused("makes a sequence of something else")
+    return items
+
+
+# What may be called, and what answers instead.
+CALLS: dict[str, Call] = {
+    "collections OrderedDict": _dictionary,
+    "__builtin__ set": _sequence,
+    "torch Size": _sequence,
+    "torch device": lambda *_: None,
+    "torch._utils _rebuild_parameter": lambda tensor, *_: tensor,
+}
+
+
 class Contents(NamedTuple):
     """A state dict, and by transformer block the number of heads and the layer normalisations' eps, where known."""
 
@@ -55,14 +78,7 @@ class Contents(NamedTuple):
 
 def read(archive: Archive) -> Contents:
     """What a torch archive holds. Raises `Refused`."""
-    calls: dict[str, Call] = {
-        "collections OrderedDict": dict,
-        "__builtin__ set": tuple,
-        "torch Size": tuple,
-        "torch device": lambda *_: None,
-        "torch._utils _rebuild_tensor_v2": archive.tensor,
-        "torch._utils _rebuild_parameter": lambda tensor, *_: tensor,
-    }
+    calls = CALLS | {"torch._utils _rebuild_tensor_v2": archive.tensor}
     root = Reader(archive.pickle(), CLASSES, calls, archive.storage).read()
     if type(root) is dict:
         return Contents(_tensors(root, ""), {}, {})

@@ -10,6 +10,8 @@ import json
 import lzma
 import math
 import os
+import sys
+import types
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -243,3 +245,66 @@ def small_inputs() -> list:
     random = torch.Generator().manual_seed(4)
     shapes = [(2, 3, 64, 64), (1, 21, 3), (1, 68, 3), (1, 6, 3), (1, 8, 3)]
     return [torch.randn(shape, generator=random) for shape in shapes]
+
+
+@pytest.fixture(scope="session")
+def made_up_official(made_up, tmp_path_factory) -> Callable[..., Path]:
+    """`made_up_official(heads=2, eps=1e-12, apex=True)`: such a network saved whole by torch, as the release is.
+
+    The classes stand under the names of the release while the file is written, and nowhere afterwards.
+    """
+    import torch
+    from torch import nn
+
+    def classes(*paths: str) -> dict[str, type]:
+        return {
+            path: type(path.rpartition(".")[2], (nn.Module,), {"__module__": path.rpartition(".")[0]}) for path in paths
+        }
+
+    def save(heads: int = 2, eps: float = 1e-12, apex: bool = False, **sizes: Any) -> Path:
+        bert, fused = "metro.modeling.bert.modeling_bert", "apex.normalization.fused_layer_norm.FusedLayerNorm"
+        root, plain = (
+            f"metro.modeling.bert.modeling_metro.{name}"
+            for name in ("METRO_Decaf_Network_DeformBranch_Presence", "METRO")
+        )
+        attention, norm = f"{bert}.BertSelfAttention", fused if apex else f"{bert}.BertLayerNorm"
+        kinds = classes(root, plain, attention, norm)
+        modules: dict[str, nn.Module] = {"": kinds[root]()}
+
+        def module(path: str) -> nn.Module:
+            if path not in modules:
+                parent, _, name = path.rpartition(".")
+                if f"{path}.running_mean" in state:
+                    modules[path] = nn.BatchNorm2d(1)
+                elif name == "self":
+                    modules[path] = kinds[attention]()
+                    modules[path].num_attention_heads = heads
+                elif name == "LayerNorm":
+                    modules[path] = kinds[norm]()
+                    setattr(modules[path], "eps" if apex else "variance_epsilon", eps)
+                else:
+                    modules[path] = kinds[plain]()
+                module(parent).add_module(name, modules[path])
+            return modules[path]
+
+        state = made_up(**sizes)
+        for key, value in state.items():
+            path, _, name = key.rpartition(".")
+            if name in ("running_mean", "running_var", "num_batches_tracked"):
+                module(path).register_buffer(name, value)
+            else:
+                module(path).register_parameter(name, nn.Parameter(value))
+        file = tmp_path_factory.mktemp("made_up") / "model.bin"
+        homes = {}
+        for path, kind in kinds.items():
+            home, _, name = path.rpartition(".")
+            for depth in range(1, home.count(".") + 2):
+                homes.setdefault(".".join(home.split(".")[:depth]), types.ModuleType(home))
+            setattr(homes[home], name, kind)
+        with pytest.MonkeyPatch.context() as patch:
+            for name, home in homes.items():
+                patch.setitem(sys.modules, name, home)
+            torch.save(modules[""], file)
+        return file
+
+    return save
