@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 LONGEST = 32 << 20  # bytes; a checkpoint of DICE has less than one
-INSTRUCTIONS = 3_000_000  # ten times what such a checkpoint has
+INSTRUCTIONS = 2_000_000  # five times what such a checkpoint has
+STRANGERS = 100
 NAME = 200  # characters of a module's or class's name
 SPELLED_OUT = 12
 MALFORMED = (IndexError, KeyError, TypeError, ValueError, struct.error)
@@ -68,7 +69,7 @@ class Reader:
         self.stack: list[Any] = []
         self.marks: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
-        self.unknown: list[str] = []
+        self.unknown: dict[str, None] = {}  # in the order of their appearance
 
     def read(self) -> Any:
         """The pickled object. Raises `Refused`; the text names everything that is not allowed."""
@@ -81,7 +82,8 @@ class Reader:
             fault = "is not a well-formed pickle"
         if self.unknown:
             rest = f" and {len(self.unknown) - SPELLED_OUT} more" if len(self.unknown) > SPELLED_OUT else ""
-            raise Refused(f"asks for {', '.join(self.unknown[:SPELLED_OUT])}{rest}, which no checkpoint of DICE needs")
+            asked = ", ".join(list(self.unknown)[:SPELLED_OUT])
+            raise Refused(f"asks for {asked}{rest}, which no checkpoint of DICE needs")
         if fault:
             raise Refused(fault)
         return result
@@ -164,8 +166,10 @@ class Reader:
 
     def _name(self) -> None:
         text = f"{self._line()} {self._line()}"
-        if text not in self.classes and text not in self.calls and text not in self.unknown:
-            self.unknown.append(text)
+        if text not in self.classes and text not in self.calls:
+            self.unknown[text] = None
+            if len(self.unknown) > STRANGERS:
+                raise Refused("asks for too much")
         self.stack.append(Name(text))
 
     def _call(self) -> None:

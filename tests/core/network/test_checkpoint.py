@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import struct
 import tempfile
 import zipfile
 import zlib
@@ -347,58 +346,6 @@ def test_another_batch_norm_is_refused(made_up_official, monkeypatch):
     monkeypatch.undo()
     with pytest.raises(DiceError, match="normalises backbone.bn1"):
         read_official(path)
-
-
-class TestConvertedFile:
-    def test_the_safetensors_library_agrees(self, made_up_official, tmp_path):
-        library = pytest.importorskip("safetensors.torch", reason="safetensors is not installed")
-        written = convert(made_up_official(), tmp_path)
-        assert same(library.load_file(tmp_path / TENSORS), written.tensors)
-        library.save_file({"a": torch.ones(2)}, tmp_path / "other.safetensors", {"about": "nothing"})
-        with pytest.raises(DiceError, match="not a converted checkpoint of DICE"):
-            read(tmp_path / "other.safetensors")
-
-    def test_a_newer_one(self, made_up_official, tmp_path):
-        convert(made_up_official(), tmp_path)
-        content = (tmp_path / TENSORS).read_bytes()
-        path = written(tmp_path / "new", content.replace(b'"format": "1"', b'"format": "2"'))
-        with pytest.raises(DiceError, match="newer version"):
-            read(path)
-
-    @pytest.mark.parametrize("keep", [0.0005, 0.3, 0.9999])
-    def test_cut_short(self, keep, made_up_official, tmp_path):
-        convert(made_up_official(), tmp_path)
-        with pytest.raises(DiceError, match="cut short|damaged|not in the safetensors"):
-            read(Kit(tmp_path / "x", tmp_path / TENSORS, {}).cut(keep))
-
-    @pytest.mark.parametrize(
-        "header",
-        [
-            *(b"{}", b"[]", b"{" * 900, b"{\xff}", b'{"a":1}', b'{"__metadata__":7}'),
-            *(
-                b'{"a":{"dtype":%s,"shape":%s,"data_offsets":[%s]}}' % parts
-                for parts in [
-                    (b'"F32"', b"[2]", b"0,4"),
-                    (b'"F32"', b"[-1,-1]", b"0,4"),
-                    (b'"X"', b"[]", b"0,4"),
-                    (b"[]", b"[1]", b"0,4"),
-                    (b'"F32"', b"[1]", b"400,404"),
-                    (b'"F32"', b"[1]", b"-4,0"),
-                    (b'"F32"', b"[1.0]", b"0,4"),
-                    (b'"F32"', b"[9999999999999999999]", b"0,39999999999999999996"),
-                ]
-            ),
-        ],
-    )
-    def test_odd_headers(self, header, tmp_path):
-        path = written(tmp_path / "x", struct.pack("<Q", len(header)) + header + bytes(8))
-        with pytest.raises(DiceError):
-            read(path)
-
-    def test_a_header_that_is_too_long(self, tmp_path):
-        path = written(tmp_path / "x", struct.pack("<Q", 1 << 62) + b'{"a":1}')
-        with pytest.raises(DiceError, match="not in the safetensors format"):
-            read(path)
 
 
 def test_fields_are_the_officials():
