@@ -35,7 +35,7 @@ def goldens() -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def two_threads() -> None:
-    torch = pytest.importorskip("torch", reason="torch is not installed (install_deps.py --dice)")
+    torch = pytest.importorskip("torch", reason="torch is not installed (install_deps.py --engine dice)")
     torch.set_num_threads(2)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="torch is not installed (install_deps.py --dice)")
+torch = pytest.importorskip("torch", reason="torch is not installed (install_deps.py --engine dice)")
 
 from dice_core.errors import DiceError  # noqa: E402
 from dice_core.network import checkpoint as module  # noqa: E402

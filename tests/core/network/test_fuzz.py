@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-torch = pytest.importorskip("torch", reason="torch is not installed (install_deps.py --dice)")
+torch = pytest.importorskip("torch", reason="torch is not installed (install_deps.py --engine dice)")
 
 pytestmark = [pytest.mark.torch, pytest.mark.slow]
 

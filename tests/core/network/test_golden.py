@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="torch is not installed (install_deps.py --dice)")
+torch = pytest.importorskip("torch", reason="torch is not installed (install_deps.py --engine dice)")
 
 from dice_core.network.model import DiceNetwork  # noqa: E402
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-torch = pytest.importorskip("torch", reason="torch is not installed (install_deps.py --dice)")
+torch = pytest.importorskip("torch", reason="torch is not installed (install_deps.py --engine dice)")
 
 from dice_core.errors import DiceError  # noqa: E402
 from dice_core.network.model import DiceNetwork, Prediction  # noqa: E402

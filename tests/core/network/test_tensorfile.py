@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-torch = pytest.importorskip("torch", reason="torch is not installed (install_deps.py --dice)")
+torch = pytest.importorskip("torch", reason="torch is not installed (install_deps.py --engine dice)")
 
 from dice_core.errors import DiceError  # noqa: E402
 from dice_core.network.checkpoint import TENSORS, convert, read  # noqa: E402
