@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from .body.containers import NPY, PICKLE, ZIP
-from .body.official import KINDS, NETWORK, Found, Unrecognised, read
-from .errors import DiceError
+from .body.kinds import KINDS, NETWORK, converted, missing
+from .body.official import Found, Unrecognised, read
+from .errors import DiceError, NotInstalled
 from .result.store import atomic
 
 MOST_FILES = 20_000
@@ -29,22 +30,22 @@ class Report:
         Keys of `official.KINDS` -> the files they came from.
     refused
         Files that were passed over, and why.
-    network
-        The network's own file, which is found here but converted by `network.checkpoint`.
     missing
         Keys of what is still needed and not in the target folder.
+    notes
+        Sentences for the user.
     """
 
     converted: dict[str, Path]
     refused: list[tuple[Path, DiceError]]
-    network: Path | None
     missing: list[str]
+    notes: tuple[str, ...] = ()
 
 
-def convert(paths: Iterable[Path], target: Path) -> Report:
-    """Recognise files, and those in folders, by content; write those that are needed into `target` as .npz.
+def convert(paths: Iterable[Path], target: Path, slots: Mapping[Path, str] | None = None) -> Report:
+    """Recognise files, and those in folders, by content; write those that are needed into `target` as we read them.
 
-    A file that is refused stops nothing: it is named in the report. Each .npz appears whole or not at all.
+    A file that is refused stops nothing: it is named in the report. Each file appears whole or not at all.
 
     Parameters
     ----------
@@ -52,6 +53,8 @@ def convert(paths: Iterable[Path], target: Path) -> Report:
         Files in any order; of a folder, those below it that could be one of them.
     target
         The models folder. What was converted before stays, or is replaced when found again.
+    slots
+        Of some paths the key that the user takes them for; they are refused when they are something else.
 
     Raises
     ------
@@ -63,6 +66,7 @@ def convert(paths: Iterable[Path], target: Path) -> Report:
     for path, chosen in _files(paths):
         try:
             candidate = read(path)
+            _check_slot(candidate, (slots or {}).get(path))
         except Unrecognised as error:
             if chosen:
                 refused.append((path, error))
@@ -75,24 +79,22 @@ def convert(paths: Iterable[Path], target: Path) -> Report:
             winner = found[loser.key].path
             message = f"{loser.path} is {KINDS[loser.key].title} as well; {winner} was taken."
             refused.append((loser.path, DiceError(message, "Choose the one that you mean.")))
+    notes: tuple[str, ...] = ()
+    if NETWORK in found:
+        try:
+            notes = _convert_network(found[NETWORK].path, target)
+        except DiceError as error:
+            refused.append((found.pop(NETWORK).path, error))
     for key, file in found.items():
         if key != NETWORK:
-            _write(Path(target) / f"{key}.npz", file)
-    network = found.pop(NETWORK).path if NETWORK in found else None
-    return Report({key: file.path for key, file in found.items()}, refused, network, missing(target))
-
-
-def missing(folder: Path) -> list[str]:
-    """The keys of what is needed and not in a models folder; the network's own file is not looked for."""
-    needed = [key for key, kind in KINDS.items() if kind.needed and key != NETWORK]
-    return [key for key in needed if not (Path(folder) / f"{key}.npz").is_file()]
+            _write(converted(target, key), file)
+    return Report({key: file.path for key, file in found.items()}, refused, missing(target), notes)
 
 
 def render(report: Report) -> str:
     """The report as text: what each file is, what is missing, where one gets it, and on what terms."""
     lines = [f"{path} is {KINDS[key].title} ({KINDS[key].source.licence})" for key, path in report.converted.items()]
-    if report.network:
-        lines.append(f"{report.network} is {KINDS[NETWORK].title} ({KINDS[NETWORK].source.licence})")
+    lines += report.notes
     lines += [f"passed over: {error}" for _, error in report.refused]
     for key in report.missing:
         kind = KINDS[key]
@@ -100,6 +102,17 @@ def render(report: Report) -> str:
     sources = {KINDS[key].source for key in report.missing}
     lines += [f"the {source.name} page: {source.page} ({source.licence})" for source in sorted(sources, key=str)]
     return "\n".join(lines)
+
+
+def _convert_network(path: Path, target: Path) -> tuple[str, ...]:
+    try:
+        from .network import checkpoint
+    except ModuleNotFoundError as error:
+        raise NotInstalled(
+            f"Converting {path.name} needs {error.name}, which this Python does not have.",
+            "Run install_deps.py --engine dice, then convert with the runtime's Python.",
+        ) from error
+    return checkpoint.convert(path, target).notes
 
 
 def _files(paths: Iterable[Path]) -> Iterator[tuple[Path, bool]]:
@@ -114,6 +127,13 @@ def _files(paths: Iterable[Path]) -> Iterator[tuple[Path, bool]]:
         for file in below:
             if file.is_file() and (file.name in NAMES or _promising(file)):
                 yield file, False
+
+
+def _check_slot(found: Found, key: str | None) -> None:
+    if key and found.key != key:
+        wanted = KINDS[key]
+        message = f"{found.path.name} is {KINDS[found.key].title}, not {wanted.title}."
+        raise DiceError(message, f"Choose {wanted.file} of the {wanted.source.name} page.")
 
 
 def _promising(file: Path) -> bool:

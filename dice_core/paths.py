@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where things are. The environment variable DICE_RUNTIME overrides the runtime folder.
+"""Where things are. The environment variables DICE_RUNTIME and DICE_MODELS override the folders.
 
 A runtime folder holds `python/` (the virtual environment), `models/` (landmark models) and `complete.json`, which
 install_deps.py writes last: without it the folder does not count. It lies outside Blender's own folders so that one
-runtime serves every Blender version and survives an upgrade of the extension.
+runtime serves every Blender version and survives an upgrade of the extension. The user's own files, converted for the
+dice engine, lie elsewhere: removing the runtime must not remove them.
 """
 
 from __future__ import annotations
@@ -44,6 +45,12 @@ def runtime_dir() -> Path:
         return Path(override).expanduser().absolute()
     own = Path(sys.prefix).parent
     return own if (own / MARKER).is_file() else data_dir() / "runtime"
+
+
+def official_models_dir() -> Path:
+    """The converted official files: DICE_MODELS, or `official` in the user's data."""
+    override = os.environ.get("DICE_MODELS")
+    return Path(override).expanduser().absolute() if override else data_dir() / "official"
 
 
 def environment_python(environment: Path) -> Path:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The files that the official network needs besides its own: which they are, where one gets them, what is in them.
+"""The files that the official network needs besides its own: which one a file is, and what is in it.
 
 They belong to their makers and come from the user. They are recognised by content, never by name alone, and read as
 data: see `pickles`.
@@ -17,54 +17,10 @@ from numpy.typing import NDArray
 
 from ..errors import DiceError, NotInstalled
 from .containers import LONGEST, PICKLE, ZIP, mapped, npy_header, read_container
+from .kinds import KINDS, NETWORK, converted, where_from
 from .pickles import Broken, Refused, Truncated
 from .recognise import Wrong, arrays_of, body_of
 
-
-@dataclass(frozen=True)
-class Source:
-    """Where files come from, and on what terms, as far as we know them; the page itself is what counts."""
-
-    name: str
-    page: str
-    licence: str
-
-
-MANO = Source(
-    "MANO", "https://mano.is.tue.mpg.de", "MANO licence (Max Planck Society): non-commercial research, no passing on"
-)
-FLAME = Source(
-    "FLAME", "https://flame.is.tue.mpg.de", "FLAME licence (Max Planck Society): non-commercial research, no passing on"
-)
-DICE = Source(
-    "DICE", "https://github.com/Qingxuan-Wu/DICE", "made with MANO, FLAME and Decaf: non-commercial research like them"
-)
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A file that is needed: what it is, its name and whereabouts at its source."""
-
-    title: str
-    file: str
-    source: Source
-    where: str
-    needed: bool = True
-
-
-KINDS = {
-    "mano_right": Kind("the right hand of MANO", "MANO_RIGHT.pkl", MANO, "in mano_v1_2.zip (Models & Code)"),
-    "flame": Kind("the head of FLAME 2020", "generic_model.pkl", FLAME, "in FLAME2020.zip (FLAME 2020)"),
-    "landmark_embedding": Kind("FLAME's 68 landmarks", "landmark_embedding.npy", DICE, "with its data"),
-    "head_mesh_transforms": Kind("the head's coarser meshes", "head_mesh_transforms.pt", DICE, "with its data"),
-    "hand_mesh_transforms": Kind("the hand's coarser meshes", "hand_mesh_transforms.pt", DICE, "with its data"),
-    "head_ref_vs": Kind("the head's reference vertices", "head_ref_vs.pt", DICE, "with its data"),
-    "rh_ref_vs": Kind("the hand's reference vertices", "rh_ref_vs.pt", DICE, "with its data"),
-    "neck_idx": Kind("the vertices that never deform", "neck_idx.npy", DICE, "with its data"),
-    "stiffness_final": Kind("how stiff the face is", "stiffness_final.npy", DICE, "with its data", needed=False),
-    "network": Kind("the network's weights", "model.bin", DICE, "as its page says"),
-}
-NETWORK = "network"
 # In the first megabyte of the network's file, whole or as a state dict.
 NETWORK_MARKS = (b"metro.modeling", b"trans_encoder.0.")
 NETWORK_HEAD = 1 << 20
@@ -146,8 +102,7 @@ def load(folder: Path, key: str) -> dict[str, NDArray]:
     NotInstalled
         When it is missing, damaged or another one.
     """
-    kind, path = KINDS[key], Path(folder) / f"{key}.npz"
-    remedy = f"Get {kind.file} from the {kind.source.name} page ({kind.source.page}), then convert it."
+    kind, path, remedy = KINDS[key], converted(folder, key), where_from(key)
     if not path.is_file():
         raise NotInstalled(f"The dice engine needs {kind.title}.", remedy)
     try:

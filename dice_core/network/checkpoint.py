@@ -14,7 +14,8 @@ from pathlib import Path
 
 from torch import Tensor, isfinite
 
-from ..errors import DiceError
+from ..body.kinds import KINDS, NETWORK, NETWORK_FILE, where_from
+from ..errors import DiceError, NotInstalled
 from . import official, tensorfile
 from .archive import Archive
 from .model import DiceNetwork
@@ -22,7 +23,7 @@ from .pickles import Refused
 from .transformer import Eps, Heads
 from .weights import Weights, some
 
-TENSORS, SUMMARY = "dice_network.safetensors", "dice_network.json"
+SUMMARY = "dice_network.json"
 FORMAT = 1
 HEADS, LAYER_NORM_EPS = 4, 1e-12  # of the release; a plain state dict does not say
 OLD_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
@@ -52,7 +53,10 @@ class Checkpoint:
 
 def load(path: Path) -> DiceNetwork:
     """The network of a converted checkpoint (its folder will do), or of any that `read` reads. Raises DiceError."""
-    checkpoint = read(path / TENSORS if path.is_dir() else path)
+    file = path / NETWORK_FILE if path.is_dir() else path
+    if not file.exists():
+        raise NotInstalled(f"The dice engine needs {KINDS[NETWORK].title}.", where_from(NETWORK))
+    checkpoint = read(file)
     network = DiceNetwork.from_state_dict(checkpoint.tensors, checkpoint.heads, checkpoint.layer_norm_eps)
     return network.float()
 
@@ -132,7 +136,7 @@ def _recognise(path: Path, start: bytes) -> None:
 
 
 def convert(path: Path, folder: Path) -> Checkpoint:
-    """Write a checkpoint's used tensors to `folder`, as TENSORS and, for people, SUMMARY; returns what was written.
+    """Write the used tensors to `folder`, as NETWORK_FILE and, for people, SUMMARY; returns what was written.
 
     Both appear whole or not at all; nothing appears when the checkpoint is refused.
 
@@ -154,7 +158,7 @@ def convert(path: Path, folder: Path) -> Checkpoint:
     settings = {"format": FORMAT, "heads": checkpoint.heads, "layer_norm_eps": checkpoint.layer_norm_eps}
     count = sum(tensor.numel() for tensor in used.values())
     summary = settings | {"made_from": path.name, "tensors": len(used), "numbers": count, "notes": notes}
-    with _written(folder / TENSORS) as tensors, _written(folder / SUMMARY) as text:
+    with _written(folder / NETWORK_FILE) as tensors, _written(folder / SUMMARY) as text:
         tensorfile.write(tensors, used, {name: json.dumps(value) for name, value in settings.items()})
         text.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     return Checkpoint(used, checkpoint.heads, checkpoint.layer_norm_eps, notes)

@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar, cast
 
 import torch
@@ -32,6 +32,13 @@ def fold(network: nn.Module) -> None:
     replace(network, Convolution, fold_convolution)
     replace(network, NormedLinear, fold_linear)
     replace(network, nn.Linear, lambda linear: packed.Linear(linear.weight, linear.bias))
+
+
+def taken(chain: nn.Module) -> Iterator[nn.Module]:
+    """The members of a chain, which it loses: nothing is in memory twice for longer than it takes to rewrite it."""
+    chain = cast(nn.Sequential, chain)
+    while len(chain):
+        yield chain.pop(0)
 
 
 def replace(module: nn.Module, kind: type[Kind], make: Callable[[Kind], nn.Module]) -> None:
@@ -95,7 +102,7 @@ class FastBlock(nn.Module):
         super().__init__()
         self.embed, self.residual = block.embed, block.residual
         self.positions = block.positions
-        self.layers = nn.ModuleList(FastLayer(cast(Layer, layer)) for layer in block.layers)
+        self.layers = nn.ModuleList(FastLayer(cast(Layer, layer)) for layer in taken(block.layers))
         self.head = packed.Linear(block.head.weight, block.head.bias)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -113,6 +120,11 @@ class FirstBlock(nn.Module):
     channel, and of a one in every channel.
     """
 
+    table: Tensor
+    qkv_table: Tensor
+    of_rest: Tensor
+    residual_bias: Tensor
+
     def __init__(self, block: Block, before: nn.Linear | None) -> None:
         super().__init__()
         weight, bias = stacked(block.embed, block.residual)
@@ -120,12 +132,14 @@ class FirstBlock(nn.Module):
             bias = bias + (weight.double() @ before.bias.double()).to(bias)
             weight = (weight.double() @ before.weight.double()).to(weight)
         self.widths = [block.embed.out_features, block.residual.out_features]
-        self.of_features = packed.Linear(weight[:, 3:], None)
-        self.of_rest = torch.cat([weight[:, :3].T, weight[:, 3:].sum(1)[None], weight.sum(1)[None]])
-        inner, self.residual_bias = bias.split(self.widths)
-        self.first, *others = (FastLayer(cast(Layer, layer)) for layer in block.layers)
-        self.table = inner + block.positions
-        self.qkv_table = self.first.qkv(self.table)
+        self.of_features = packed.Linear(weight[:, 3:].contiguous(), None)
+        of_rest = torch.cat([weight[:, :3].T, weight[:, 3:].sum(1)[None], weight.sum(1)[None]])
+        inner, outer = bias.split(self.widths)
+        self.first, *others = (FastLayer(cast(Layer, layer)) for layer in taken(block.layers))
+        table = inner + block.positions
+        tables = {"table": table, "qkv_table": self.first.qkv(table), "of_rest": of_rest, "residual_bias": outer}
+        for name, tensor in tables.items():
+            self.register_buffer(name, tensor)
         self.first.qkv.bias = None  # it is in the table
         self.others = nn.Sequential(*others)
         self.head = packed.Linear(block.head.weight, block.head.bias)
@@ -144,16 +158,18 @@ def stacked(*layers: nn.Linear) -> tuple[Tensor, Tensor]:
 
 
 class FastEncoder(nn.Module):
-    """`encoder.Encoder`, with whatever is linear on the tokens done on the cells of the feature map."""
+    """`encoder.Encoder`, which it uses up, with what is linear on the tokens done on the cells of the feature map."""
+
+    spread: Tensor
 
     def __init__(self, plain: Encoder) -> None:
         super().__init__()
-        self.spread = torch.cat([plain.spread.squeeze(-1), plain.spread_bias[:, None]], 1)
+        self.register_buffer("spread", torch.cat([plain.spread.squeeze(-1), plain.spread_bias[:, None]], 1))
         self.firsts, self.others = nn.ModuleList(), nn.ModuleList()
         for blocks, before in ((plain.trans_encoder, None), (plain.deform_encoder, plain.feat_downsampler)):
-            first, *others = (cast(Block, block) for block in blocks)
-            self.firsts.append(FirstBlock(first, before))
-            self.others.append(nn.Sequential(*map(FastBlock, others)))
+            chain = (cast(Block, block) for block in taken(blocks))
+            self.firsts.append(FirstBlock(next(chain), before))
+            self.others.append(nn.Sequential(*map(FastBlock, chain)))
 
     def forward(self, features: Tensor, reference: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         cells, ones = self.spread.expand(len(reference), -1, -1).split([self.spread.shape[1] - 1, 1], -1)

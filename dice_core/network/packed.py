@@ -22,15 +22,22 @@ def packable(weight: Tensor) -> bool:
 class Linear(nn.Module):
     """A linear layer; with GELU (the exact one), or with something to add to what it gives."""
 
+    weight: Tensor
+    bias: Tensor | None
+
     def __init__(self, weight: Tensor, bias: Tensor | None, gelu: bool = False) -> None:
         super().__init__()
-        self.packed = packable(weight)
-        self.weight = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous()) if self.packed else weight
-        self.bias = bias
+        self.register_buffer("weight", weight.detach())
+        self.register_buffer("bias", None if bias is None else bias.detach())
         self.gelu = gelu
 
+    def pack(self) -> None:
+        """Rearrange the weight for good."""
+        if packable(self.weight):
+            self.weight = torch.ops.mkldnn._reorder_linear_weight(self.weight.contiguous())
+
     def forward(self, x: Tensor, add: Tensor | None = None) -> Tensor:
-        if not self.packed:
+        if not self.weight.is_mkldnn:
             x = functional.linear(x, self.weight, self.bias)
             x = functional.gelu(x) if self.gelu else x
             return x if add is None else x + add
@@ -43,13 +50,16 @@ class Linear(nn.Module):
 class Convolution(nn.Module):
     """A square convolution with bias; with ReLU, before which something may be added.
 
-    The weights are packed at the first call, for maps of that size.
+    The weight is packed at the first call, for maps of that size.
     """
+
+    weight: Tensor
+    bias: Tensor
 
     def __init__(self, weight: Tensor, bias: Tensor, stride: int, relu: bool) -> None:
         super().__init__()
-        self.weight = weight.contiguous(memory_format=torch.channels_last)
-        self.bias = bias
+        self.register_buffer("weight", weight.detach().contiguous(memory_format=torch.channels_last))
+        self.register_buffer("bias", bias.detach())
         self.stride, self.padding = [stride] * 2, [weight.shape[-1] // 2] * 2
         self.relu = relu
 

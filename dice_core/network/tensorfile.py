@@ -9,7 +9,7 @@ import mmap
 import struct
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from torch import Tensor
 from .pickles import Refused
 
 LONGEST_HEADER = 16 << 20
+MAPPED = 1 << 16  # bytes; what is smaller is copied
 ALIGNMENT = 64
 DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "F64": torch.float64, "I64": torch.int64}
 NAMES = {dtype: name for name, dtype in DTYPES.items()}
@@ -38,33 +39,49 @@ def write(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, str]) -
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors, which are views of the mapped file, and the notes. Raises `Refused` or OSError."""
+    """The tensors and the notes. Large tensors are views of the file, mapped one by one: what is let go of is unmapped.
+
+    Raises `Refused` or OSError.
+    """
+    size = path.stat().st_size
     with open(path, "rb") as file:
         try:
-            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-        except ValueError as error:
-            raise Refused("is empty") from error
-    try:
-        (length,) = struct.unpack("<Q", data[:8])
-        if not 2 <= length <= min(LONGEST_HEADER, len(data) - 8):
-            raise Refused("is not in the safetensors format, or is cut short")
-        header = json.loads(data[8 : 8 + length])
-        notes = header.pop("__metadata__", {})
-        tensors = {name: _tensor(data, 8 + length, **entry) for name, entry in header.items()}
-    except (ValueError, TypeError, KeyError, AttributeError, struct.error, RecursionError) as error:
-        raise Refused("has a damaged header") from error
-    if not isinstance(notes, dict) or not all(isinstance(value, str) for value in notes.values()):
-        raise Refused("has a damaged header")
-    return tensors, notes
+            (length,) = struct.unpack("<Q", file.read(8))
+            if not 2 <= length <= min(LONGEST_HEADER, size - 8):
+                raise Refused("is not in the safetensors format, or is cut short")
+            header = json.loads(file.read(length))
+            notes = header.pop("__metadata__", {})
+            entries = {name: _entry(**entry) for name, entry in header.items()}
+        except (ValueError, TypeError, KeyError, AttributeError, struct.error, RecursionError) as error:
+            raise Refused("has a damaged header" if size else "is empty") from error
+        if not isinstance(notes, dict) or not all(isinstance(value, str) for value in notes.values()):
+            raise Refused("has a damaged header")
+        base = 8 + length
+        if sum(math.prod(shape) * dtype.itemsize for dtype, shape, _ in entries.values()) > size - base or any(
+            start + math.prod(shape) * dtype.itemsize > size - base for dtype, shape, start in entries.values()
+        ):
+            raise Refused("is cut short")
+        return {name: _tensor(file, dtype, shape, base + at) for name, (dtype, shape, at) in entries.items()}, notes
 
 
-def _tensor(data: mmap.mmap, base: int, dtype: str, shape: list[int], data_offsets: list[int]) -> Tensor:
+def _entry(dtype: str, shape: list[int], data_offsets: list[int]) -> tuple[torch.dtype, list[int], int]:
+    """A tensor's kind, shape, and where its numbers begin."""
     kind, (start, end) = DTYPES[dtype], data_offsets
-    count = math.prod(shape)
-    if not all(type(n) is int and n >= 0 for n in [*shape, start, end]) or end - start != count * kind.itemsize:
+    if not all(type(n) is int and n >= 0 for n in [*shape, start, end]):
         raise ValueError
-    if base + end > len(data):
-        raise Refused("is cut short")
+    if end - start != math.prod(shape) * kind.itemsize:
+        raise ValueError
+    return kind, shape, start
+
+
+def _tensor(file: BinaryIO, dtype: torch.dtype, shape: list[int], at: int) -> Tensor:
+    count = math.prod(shape)
     if not count:
-        return torch.zeros(shape, dtype=kind)
-    return torch.frombuffer(data, dtype=kind, count=count, offset=base + start).reshape(shape)
+        return torch.zeros(shape, dtype=dtype)
+    length = count * dtype.itemsize
+    if length < MAPPED:
+        file.seek(at)
+        return torch.frombuffer(bytearray(file.read(length)), dtype=dtype).reshape(shape)
+    skipped = at % mmap.ALLOCATIONGRANULARITY
+    data = mmap.mmap(file.fileno(), skipped + length, access=mmap.ACCESS_COPY, offset=at - skipped)
+    return torch.frombuffer(data, dtype=dtype, count=count, offset=skipped).reshape(shape)

@@ -69,6 +69,25 @@ def open_engine(pipeline):
     return pipeline.engine("open")
 
 
+@pytest.fixture(scope="session")
+def official_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A models folder as `convert` leaves it. Bodies and network are made up, and small where they can be."""
+    torch = pytest.importorskip("torch", reason="torch is not installed (install_deps.py --engine dice)")
+    from dice_core.convert import convert
+    from tests.core.bodies import official_files
+    from tools.made_up_network import ON_OFFICIAL_MESHES, state
+
+    files, folder = tmp_path_factory.mktemp("official"), tmp_path_factory.mktemp("models")
+    official_files.write_all(files, official_files.mano_data(), official_files.flame_data())
+    network = state(ON_OFFICIAL_MESHES)
+    network["cam_param_fc3.weight"] /= 100
+    network["cam_param_fc3.bias"] = torch.tensor([50.0, 112.0, 100.0])  # 500 pixels a metre, amid the crop
+    torch.save(network, files / "state_dict.bin")
+    report = convert([files], folder)
+    assert not report.missing and not report.refused, report
+    return folder
+
+
 @dataclass(frozen=True)
 class Ran:
     """A command that ended."""

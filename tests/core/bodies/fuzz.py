@@ -20,10 +20,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import official_files as made
 
 from dice_core.body.official import read
 from dice_core.errors import DiceError
+from tests.core.bodies import official_files as made
 
 MEMORY = 100_000_000  # bytes of address space beyond what is in use at the start
 SECONDS = 2.0

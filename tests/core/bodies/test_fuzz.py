@@ -9,17 +9,17 @@ import subprocess
 import sys
 from pathlib import Path
 
-import fuzz
 import pytest
 
-HERE = Path(__file__).parent
-ROOT = HERE.parents[2]
+from dice_core.paths import ROOT
+from tests.core.bodies import fuzz
+
 CASES = 5000
 
 
 def run(folder: Path, *words: object) -> dict:
-    variables = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(HERE)]), "OPENBLAS_NUM_THREADS": "1"}
-    command = [sys.executable, str(HERE / "fuzz.py"), str(folder), *map(str, words)]
+    variables = os.environ | {"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "tests.core.bodies.fuzz", str(folder), *map(str, words)]
     done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

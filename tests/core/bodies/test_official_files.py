@@ -11,13 +11,14 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-import official_files as made
 import pytest
 
 from dice_core import convert as converting
+from dice_core.body.kinds import missing
 from dice_core.body.official import KINDS, Unrecognised, identify, load, read
-from dice_core.convert import convert, missing, render
+from dice_core.convert import convert, render
 from dice_core.errors import DiceError, NotInstalled
+from tests.core.bodies import official_files as made
 
 OFFICIAL = {
     "MANO_RIGHT.pkl": "mano_right",
@@ -245,10 +246,10 @@ def test_files_and_folders_in_any_order(made_up: Path, tmp_path: Path):
     assert len(first.converted) == 3 and not first.refused and len(first.missing) > 3
     assert set(first.missing) == set(missing(models))
     second = convert([*reversed(everything[5:]), everything[3], everything[4]], models)
-    assert not second.missing and not second.refused
+    assert second.missing == ["network"] and not second.refused
     assert sorted(path.name for path in models.iterdir()) == sorted(f"{key}.npz" for key in OFFICIAL.values())
     again = convert([made_up], tmp_path / "other")
-    assert set(again.converted) == set(OFFICIAL.values()) and not again.missing
+    assert set(again.converted) == set(OFFICIAL.values()) and again.missing == ["network"]
 
 
 def test_what_was_converted_loads(made_up: Path, tmp_path: Path):
@@ -308,10 +309,21 @@ def test_two_of_a_kind(made_up: Path, tmp_path: Path):
     assert [path.name for path, _ in report.refused] == ["a_copy.pkl", "my_copy.pkl"]
 
 
-def test_the_network_is_passed_on(made_up: Path, tmp_path: Path):
+def test_a_broken_network_stops_nothing_and_leaves_nothing(made_up: Path, tmp_path: Path):
     network = written(tmp_path, b"\x80\x02cmetro.modeling.bert.modeling_metro\nMETRO\n", "model.bin")
     report = convert([network], tmp_path / "out")
-    assert report.network == network and not report.converted and not (tmp_path / "out").exists()
+    assert [path for path, _ in report.refused] == [network]
+    assert not report.converted and "network" in report.missing and not (tmp_path / "out").exists()
+
+
+def test_a_file_in_another_one_s_slot(made_up: Path, tmp_path: Path):
+    """What the user takes it for is not what it is: nothing is written, and the right file is named."""
+    flame, mano = made_up / "generic_model.pkl", made_up / "MANO_RIGHT.pkl"
+    report = convert([flame, mano], tmp_path / "out", {flame: "mano_right", mano: "mano_right"})
+    assert report.converted == {"mano_right": mano}
+    ((path, error),) = report.refused
+    assert path == flame and "is the head of FLAME 2020, not the right hand of MANO" in error.message
+    assert "MANO_RIGHT.pkl" in error.remedy and "flame" in report.missing
 
 
 def test_a_full_disk_leaves_what_was_there(made_up: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

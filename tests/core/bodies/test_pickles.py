@@ -12,13 +12,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import official_files
 import pytest
-from official_files import Ch, Select, csc_matrix, dump
 
 from dice_core.body.arrays import array, sparse
 from dice_core.body.containers import read_container
 from dice_core.body.pickles import KNOWN, Broken, Record, Refused, Truncated, read_pickle
+from tests.core.bodies import official_files
+from tests.core.bodies.official_files import Ch, Select, csc_matrix, dump
 
 ARRAYS = [
     np.arange(12, dtype=np.uint32).reshape(4, 3),

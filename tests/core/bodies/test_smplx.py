@@ -23,7 +23,7 @@ def test_golden_records_of_smplx(golden, golden_bodies):
 
 @pytest.fixture(scope="module")
 def packages():
-    reason = "smplx or torch is not installed: a research extra, see install_deps.py"
+    reason = "smplx is not installed (install_deps.py --research)"
     torch = pytest.importorskip("torch", reason=reason)
     return pytest.importorskip("smplx", reason=reason), torch
 

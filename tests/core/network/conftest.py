@@ -13,7 +13,7 @@ import os
 import sys
 import types
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -92,149 +92,12 @@ def full_state(goldens: Path) -> FullState:
     return state
 
 
-@dataclass(frozen=True)
-class Sizes:
-    """A small network of the same plan. Vertices: hand reduced and full, head twice, once reduced and full."""
-
-    channels: int = 3
-    features: int = 10
-    vertices: tuple[int, int, int, int, int] = (6, 9, 8, 12, 20)
-    trans: tuple[tuple[int, int], ...] = ((8, 7), (4, 3))
-    down: int = 5
-    deform: tuple[tuple[int, int], ...] = ((8, 6), (4, 4))
-    layers: int = 2
-    cells: int = 4
-
-    @property
-    def tokens(self) -> int:
-        return 21 + 68 + self.vertices[0] + self.vertices[2]
-
-
-def names(sizes: Sizes) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Keys and shapes of such a network, but for normalisations: ("norm:...", (width,))."""
-
-    def residual(path: str, inputs: int, width: int, bottleneck: bool) -> Iterator[tuple[str, tuple[int, ...]]]:
-        outputs = 4 * width if bottleneck else width
-        shapes = (
-            [(width, inputs, 1), (width, width, 3), (outputs, width, 1)]
-            if bottleneck
-            else [(width, inputs, 3), (width, width, 3)]
-        )
-        for number, (out, into, size) in enumerate(shapes, 1):
-            yield f"{path}.conv{number}.weight", (out, into, size, size)
-            yield f"norm:{path}.bn{number}", (out,)
-        if inputs != outputs:
-            yield from step(f"{path}.downsample", inputs, outputs, 1)
-
-    def step(path: str, inputs: int, outputs: int, size: int) -> Iterator[tuple[str, tuple[int, ...]]]:
-        yield f"{path}.0.weight", (outputs, inputs, size, size)
-        yield f"norm:{path}.1", (outputs,)
-
-    def linear(path: str, inputs: int, outputs: int) -> Iterator[tuple[str, tuple[int, ...]]]:
-        yield f"{path}.weight", (outputs, inputs)
-        yield f"{path}.bias", (outputs,)
-
-    c = sizes.channels
-    yield "backbone.conv1.weight", (4, 3, 3, 3)
-    yield "norm:backbone.bn1", (4,)
-    yield "backbone.conv2.weight", (4, 4, 3, 3)
-    yield "norm:backbone.bn2", (4,)
-    yield from residual("backbone.layer1.0", 4, c, True)
-    yield from step("backbone.transition1.0", 4 * c, c, 3)
-    yield from step("backbone.transition1.1.0", 4 * c, 2 * c, 3)
-    yield from step("backbone.transition2.2.0", 2 * c, 4 * c, 3)
-    yield from step("backbone.transition3.3.0", 4 * c, 8 * c, 3)
-    for branches in (2, 3, 4):
-        stage = f"backbone.stage{branches}.0"
-        for i in range(branches):
-            yield from residual(f"{stage}.branches.{i}.0", c << i, c << i, False)
-            for j in range(branches):
-                if j > i:
-                    yield from step(f"{stage}.fuse_layers.{i}.{j}", c << j, c << i, 1)
-                for k in range(i - j):
-                    last = k == i - j - 1
-                    yield from step(f"{stage}.fuse_layers.{i}.{j}.{k}", c << j, c << (i if last else j), 3)
-    for i in range(4):
-        yield from residual(f"backbone.incre_modules.{i}.0", c << i, c << i, True)
-    for i in range(3):
-        yield from step(f"backbone.downsamp_modules.{i}", 4 * c << i, 8 * c << i, 3)
-        yield f"backbone.downsamp_modules.{i}.0.bias", (8 * c << i,)
-    yield from step("backbone.final_layer", 32 * c, sizes.features, 1)
-    yield "backbone.final_layer.0.bias", (sizes.features,)
-    yield from linear("backbone.classifier", sizes.features, 2)
-    for chain, first, blocks in (
-        ("trans_encoder", 3 + sizes.features, sizes.trans),
-        ("deform_encoder", sizes.down, sizes.deform),
-    ):
-        inputs = first
-        for number, (hidden, outputs) in enumerate(blocks):
-            path = f"{chain}.{number}"
-            yield f"{path}.bert.embeddings.word_embeddings.weight", (3, hidden)
-            yield f"{path}.bert.position_embeddings.weight", (sizes.tokens + 5, hidden)
-            yield from linear(f"{path}.bert.img_embedding", inputs, hidden)
-            yield from linear(f"{path}.bert.pooler.dense", hidden, hidden)
-            for layer in range(sizes.layers):
-                inner = f"{path}.bert.encoder.layer.{layer}"
-                for name in ("query", "key", "value"):
-                    yield from linear(f"{inner}.attention.self.{name}", hidden, hidden)
-                yield from linear(f"{inner}.attention.output.dense", hidden, hidden)
-                yield from linear(f"{inner}.intermediate.dense", hidden, 4 * hidden)
-                yield from linear(f"{inner}.output.dense", 4 * hidden, hidden)
-                for name in ("attention.output", "output"):
-                    yield f"{inner}.{name}.LayerNorm.weight", (hidden,)
-                    yield f"{inner}.{name}.LayerNorm.bias", (hidden,)
-            yield from linear(f"{path}.cls_head", hidden, outputs)
-            yield from linear(f"{path}.residual", inputs, outputs)
-            inputs = outputs
-    hand_sub, hand, head2, head1, head = sizes.vertices
-    yield from linear("hand_upsampling", hand_sub, hand)
-    yield from linear("hand_contact_upsampling", hand_sub, hand)
-    for name in ("head", "head_deform", "head_contact"):
-        yield from linear(f"{name}_upsampling1", head2, head1)
-        yield from linear(f"{name}_upsampling2", head1, head)
-    for name, vertices, outputs in (("hand", hand, 61), ("face", head1, 162)):
-        path = f"{name}_param_regressor.regressor"
-        yield from linear(f"{path}.0.fc_block.0", 3 * vertices, 7)
-        yield "norm:" + f"{path}.0.fc_block.1", (7,)
-        for number, norm in (("0", "1"), ("3", "4")):
-            yield from linear(f"{path}.1.fc_block.{number}", 7, 7)
-            yield f"norm:{path}.1.fc_block.{norm}", (7,)
-        yield from linear(f"{path}.2", 7, outputs)
-    yield "conv_learn_tokens.weight", (sizes.tokens, sizes.cells, 1)
-    yield "conv_learn_tokens.bias", (sizes.tokens,)
-    yield from linear("cam_param_fc", 3, 1)
-    yield from linear("cam_param_fc2", sizes.tokens, 11)
-    yield from linear("cam_param_fc3", 11, 3)
-    yield from linear("feat_downsampler", 3 + sizes.features, sizes.down)
-    yield from linear("contact_feat_extractor.0", sizes.features, 6)
-    yield from linear("contact_feat_extractor.2", 6, 1)
-    yield from linear("contact_classifier.0", sizes.cells, 1)
-
-
 @pytest.fixture(scope="session")
 def made_up() -> Callable[..., dict[str, Any]]:
     """`made_up(layers=3)`: a state dict of a small network that takes 64 x 64 pixels (2 x 2 cells)."""
-    import torch
+    from tools.made_up_network import Sizes, state
 
-    def make(**sizes: Any) -> dict[str, Any]:
-        random = torch.Generator().manual_seed(3)
-        state: dict[str, Any] = {}
-        for name, shape in names(Sizes(**sizes)):
-            norm = name.removeprefix("norm:")
-            if norm != name:
-                state[f"{norm}.weight"] = 1 + 0.1 * torch.randn(shape, generator=random)
-                state[f"{norm}.bias"] = 0.1 * torch.randn(shape, generator=random)
-                state[f"{norm}.running_mean"] = 0.1 * torch.randn(shape, generator=random)
-                state[f"{norm}.running_var"] = 0.5 + torch.rand(shape, generator=random)
-                state[f"{norm}.num_batches_tracked"] = torch.tensor(7)
-            elif name.endswith("LayerNorm.weight"):
-                state[name] = 1 + 0.1 * torch.randn(shape, generator=random)
-            else:
-                fan = math.prod(shape[1:]) if len(shape) > 1 else 100
-                state[name] = torch.randn(shape, generator=random) / math.sqrt(fan)
-        return state
-
-    return make
+    return lambda **sizes: state(Sizes(**sizes))
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hostile checkpoints by the thousand: `python fuzz.py FOLDER MUTATIONS BASE...` reads each, prints a report as JSON.
+"""Hostile checkpoints by the thousand: `python -m tests.core.network.fuzz FOLDER MUTATIONS BASE...`
 
+reads each and prints a report as JSON.
 BASE are good archives to be mutated. An audit hook notes whatever a reader has no business to do: run code, import,
 start processes, open sockets, write files. Each case must be read or refused with a `DiceError`.
 """
@@ -18,9 +19,11 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
-
-from hostile import (
+from dice_core.errors import DiceError
+from dice_core.network.checkpoint import read
+from dice_core.network.model import DiceNetwork
+from dice_core.network.official import CALLS, CLASSES
+from tests.core.network.hostile import (
     FUNCTIONS,
     HARM,
     archive,
@@ -41,11 +44,6 @@ from hostile import (
     text,
     walking,
 )
-
-from dice_core.errors import DiceError
-from dice_core.network.checkpoint import read
-from dice_core.network.model import DiceNetwork
-from dice_core.network.official import CALLS, CLASSES
 
 SEED = 20240
 EVENTS = tuple("exec compile import os. subprocess. socket. shutil. ctypes. pickle. marshal. code.".split())

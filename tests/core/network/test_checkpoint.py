@@ -16,9 +16,10 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed (install_deps.py --engine dice)")
 
+from dice_core.body.kinds import NETWORK_FILE  # noqa: E402
 from dice_core.errors import DiceError  # noqa: E402
 from dice_core.network import checkpoint as module  # noqa: E402
-from dice_core.network.checkpoint import SUMMARY, TENSORS, convert, load, read, read_official  # noqa: E402
+from dice_core.network.checkpoint import SUMMARY, convert, load, read, read_official  # noqa: E402
 from dice_core.network.model import DiceNetwork, Prediction  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -96,7 +97,7 @@ class TestRelease:
         name, path = official
         used = convert(path, tmp_path / "models").tensors
         tensors = read_official(path).tensors
-        assert same(read(tmp_path / "models" / TENSORS).tensors, {name: tensors[name] for name in used})
+        assert same(read(tmp_path / "models" / NETWORK_FILE).tensors, {name: tensors[name] for name in used})
         assert not any("embeddings.word" in key or "pooler" in key or "tracked" in key for key in used)
         inputs, recorded = golden(name)
         assert np.abs(load(tmp_path / "models")(*inputs).head_verts.numpy() - recorded["eval_head_verts"]).max() < 3e-5
@@ -145,10 +146,10 @@ def test_a_state_dict_with_versions(tmp_path):
 def test_convert_writes_what_is_used(made_up, made_up_official, small_inputs, tmp_path):
     path, folder = made_up_official(heads=2, eps=1e-9), tmp_path / "a" / "models"
     written = convert(path, folder)
-    assert sorted(file.name for file in folder.iterdir()) == [SUMMARY, TENSORS]
+    assert sorted(file.name for file in folder.iterdir()) == [SUMMARY, NETWORK_FILE]
     state = made_up()
     assert written.tensors.keys() < state.keys()
-    again = read(folder / TENSORS)
+    again = read(folder / NETWORK_FILE)
     assert same(again.tensors, {name: state[name] for name in written.tensors})
     assert set(again.heads.values()) == {2} and set(again.layer_norm_eps.values()) == {1e-9}
     summary = json.loads((folder / SUMMARY).read_text())
@@ -159,10 +160,10 @@ def test_convert_writes_what_is_used(made_up, made_up_official, small_inputs, tm
     )
     inputs = [value.double() for value in small_inputs]
     expected = DiceNetwork.from_state_dict(state, 2, 1e-9).double()(*inputs)
-    for source in (folder, folder / TENSORS, path):
+    for source in (folder, folder / NETWORK_FILE, path):
         prediction = load(source).double()(*inputs)
         assert all(torch.allclose(*pair, rtol=0, atol=1e-12) for pair in zip(prediction, expected, strict=True))
-    assert os.stat(folder / TENSORS).st_mode & 0o777 == 0o666 & ~current_mask()
+    assert os.stat(folder / NETWORK_FILE).st_mode & 0o777 == 0o666 & ~current_mask()
 
 
 def current_mask() -> int:
@@ -173,11 +174,11 @@ def current_mask() -> int:
 
 def test_convert_again_replaces_and_accepts_its_own(made_up_official, tmp_path):
     convert(made_up_official(heads=4), tmp_path)
-    first = (tmp_path / TENSORS).read_bytes()
+    first = (tmp_path / NETWORK_FILE).read_bytes()
     convert(made_up_official(heads=2), tmp_path)
-    assert set(read(tmp_path / TENSORS).heads.values()) == {2}
-    convert(tmp_path / TENSORS, tmp_path / "copy")
-    assert (tmp_path / "copy" / TENSORS).read_bytes() == (tmp_path / TENSORS).read_bytes() != first
+    assert set(read(tmp_path / NETWORK_FILE).heads.values()) == {2}
+    convert(tmp_path / NETWORK_FILE, tmp_path / "copy")
+    assert (tmp_path / "copy" / NETWORK_FILE).read_bytes() == (tmp_path / NETWORK_FILE).read_bytes() != first
 
 
 def test_unknown_tensors_are_left_out_with_a_note(made_up, tmp_path):

@@ -6,11 +6,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed (install_deps.py --engine dice)")
+
+from dice_core.paths import ROOT  # noqa: E402
 
 pytestmark = [pytest.mark.torch, pytest.mark.slow]
 
@@ -18,10 +19,9 @@ pytestmark = [pytest.mark.torch, pytest.mark.slow]
 def test_hostile_files(made_up, made_up_official, tmp_path, capsys):
     torch.save(made_up(), tmp_path / "state_dict.bin")
     (tmp_path / "work").mkdir()
-    script = Path(__file__).with_name("fuzz.py")
     bases = [made_up_official(), tmp_path / "state_dict.bin"]
-    command = [sys.executable, str(script), str(tmp_path / "work"), "3000", *map(str, bases)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=900)
+    command = [sys.executable, "-m", "tests.core.network.fuzz", str(tmp_path / "work"), "3000", *map(str, bases)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=900)
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     with capsys.disabled():

@@ -9,6 +9,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed (install_deps.py --engine dice)")
 
 from dice_core.network.model import DiceNetwork  # noqa: E402
+from tools.made_up_network import FULL, names  # noqa: E402
 
 pytestmark = [pytest.mark.torch, pytest.mark.slow]
 
@@ -47,6 +48,22 @@ def fast(full_state):
 def test_weights_are_the_recorded_ones(full_state):
     assert full_state.rebuilt == 2454
     assert full_state.wrong == []
+
+
+def test_the_full_size_is_known(full_state):
+    """What `make bench` measures has the official network's sizes."""
+    wanted = {name: tuple(tensor.shape) for name, tensor in full_state.tensors.items()}
+    made_up = {name.removeprefix("norm:"): shape for name, shape in names(FULL)}
+    norms = {name.removeprefix("norm:") for name, _ in names(FULL) if name.startswith("norm:")}
+    for name, shape in wanted.items():
+        whole, _, part = name.rpartition(".")
+        if "position_embeddings" not in name:  # as many as there are tokens, or more
+            assert made_up[whole if whole in norms else name] == shape, name
+    assert len(wanted) == sum(4 if name in norms else 1 for name in made_up if not unused(name))
+
+
+def unused(name: str) -> bool:
+    return any(part in name for part in (".bert.embeddings.", ".bert.pooler.", "backbone.classifier."))
 
 
 @pytest.mark.parametrize("kind", ["plain", "fast"])

@@ -10,8 +10,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed (install_deps.py --engine dice)")
 
+from dice_core.body.kinds import NETWORK_FILE  # noqa: E402
 from dice_core.errors import DiceError  # noqa: E402
-from dice_core.network.checkpoint import TENSORS, convert, read  # noqa: E402
+from dice_core.network.checkpoint import convert, read  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -24,7 +25,7 @@ def written_to(path: Path, content: bytes) -> Path:
 def test_the_safetensors_library_agrees(made_up_official, tmp_path):
     library = pytest.importorskip("safetensors.torch", reason="safetensors is not installed")
     written = convert(made_up_official(), tmp_path)
-    loaded = library.load_file(tmp_path / TENSORS)
+    loaded = library.load_file(tmp_path / NETWORK_FILE)
     assert loaded.keys() == written.tensors.keys()
     assert all(torch.equal(loaded[name], tensor) for name, tensor in written.tensors.items())
     library.save_file({"a": torch.ones(2)}, tmp_path / "other.safetensors", {"about": "nothing"})
@@ -34,7 +35,7 @@ def test_the_safetensors_library_agrees(made_up_official, tmp_path):
 
 def test_a_newer_one(made_up_official, tmp_path):
     convert(made_up_official(), tmp_path)
-    content = (tmp_path / TENSORS).read_bytes()
+    content = (tmp_path / NETWORK_FILE).read_bytes()
     path = written_to(tmp_path / "new", content.replace(b'"format": "1"', b'"format": "2"'))
     with pytest.raises(DiceError, match="newer version"):
         read(path)
@@ -44,7 +45,7 @@ def test_a_newer_one(made_up_official, tmp_path):
 def test_cut_short(keep, made_up_official, tmp_path):
     convert(made_up_official(), tmp_path)
     with pytest.raises(DiceError, match="cut short|damaged|not in the safetensors"):
-        content = (tmp_path / TENSORS).read_bytes()
+        content = (tmp_path / NETWORK_FILE).read_bytes()
         read(written_to(tmp_path / "x", content[: int(len(content) * keep)]))
 
 
