@@ -33,7 +33,7 @@ bench: environment
 	@"$(RUN)" -m tools.bench $(if $(PHOTO),"$(PHOTO)")
 
 environment:
-	@$(PYTHON) install_deps.py --target "$(DICE_RUNTIME)" --dev
+	@$(PYTHON) install_deps.py --target "$(DICE_RUNTIME)" --dev --engine dice --research
 
 clean:
 	rm -rf .venv out dist .mypy_cache .ruff_cache

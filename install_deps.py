@@ -35,6 +35,8 @@ def arguments() -> argparse.Namespace:
     device = parser.add_mutually_exclusive_group()
     device.add_argument("--cpu", dest="device", action="store_const", const="cpu", help="torch computes on the CPU")
     device.add_argument("--cuda", dest="device", action="store_const", const="cuda", help="torch computes on a GPU")
+    research = "add smplx, which is for non-commercial research only; brings --engine dice"
+    parser.add_argument("--research", action="store_true", help=research)
     parser.add_argument("--dev", action="store_true", help="add the tests' tools, and Blender as a Python module")
     parser.add_argument("--wheelhouse", type=Path, metavar="DIR", help="take all wheels from this folder, offline")
     what = parser.add_mutually_exclusive_group()
@@ -43,6 +45,8 @@ def arguments() -> argparse.Namespace:
     what.add_argument("--remove", action="store_true", help="delete the folder's contents")
     parser.set_defaults(device="")
     options = parser.parse_args()
+    if options.research:
+        options.engine = "dice"
     if options.device and options.engine == "open":
         parser.error("--cpu and --cuda choose what torch computes on: add --engine dice")
     return options
@@ -52,7 +56,7 @@ def act(options: argparse.Namespace) -> None:
     target = (options.target or paths.runtime_dir()).expanduser().absolute()
     wheelhouse = options.wheelhouse and options.wheelhouse.expanduser().absolute()
     request = runtime.Request(
-        target, options.engine, options.device, options.dev, options.dev, wheelhouse, options.repair
+        target, options.engine, options.device, options.dev, options.dev, wheelhouse, options.repair, options.research
     )
     if options.remove:
         runtime.remove(target)

@@ -23,6 +23,7 @@ from .installer.plan import (
     DEV,
     MODELS,
     OPEN,
+    RESEARCH,
     TORCH,
     Plan,
     Request,
@@ -90,6 +91,7 @@ def _install(ready: Plan, say: Say) -> None:
     steps: list[tuple[list[str], Callable[[Say], None]]] = [
         (locks, lambda say: _fill(python, locks, OPEN in todo, say)),
         ([TORCH], lambda say: _add_torch(ready, say)),
+        ([RESEARCH], lambda say: _fill(python, [RESEARCH], False, say)),
         ([BLENDER], lambda say: _make_blender(ready, say)),
         ([MODELS], lambda say: _fetch_models(ready, say)),
     ]
@@ -102,7 +104,7 @@ def _install(ready: Plan, say: Say) -> None:
             step(_part(say, done / total, share / total))
             done += share
     say(done / total, "Testing: every package is imported, every model runs once")
-    found = self_test(target, ready.device is not None)
+    found = self_test(target, ready.device is not None, ready.request.research)
     _write_marker(ready, found)
     say(1.0, f"Complete: {target}, Python {ready.python.base.version}, {found['device']}")
 
@@ -167,7 +169,7 @@ def _narrate(say: Say, expected: int) -> Line:
     return line
 
 
-def self_test(target: Path, wants_torch: bool) -> dict:
+def self_test(target: Path, wants_torch: bool, wants_research: bool = False) -> dict:
     """Import every package and run every model in the runtime's own Python; what `installer.selftest` found.
 
     Raises
@@ -177,7 +179,8 @@ def self_test(target: Path, wants_torch: bool) -> dict:
     """
     lines: list[str] = []
     module = f"{__package__.rpartition('.')[2]}.installer.selftest"
-    run([runtime_python(target), "-m", module, models_dir(target), *["torch"] * wants_torch], lines.append)
+    extra = ["torch"] * wants_torch + ["smplx"] * wants_research
+    run([runtime_python(target), "-m", module, models_dir(target), *extra], lines.append)
     try:
         found = json.loads(lines[-1])
     except (IndexError, ValueError):
@@ -195,6 +198,7 @@ def _write_marker(ready: Plan, found: dict) -> None:
         "engine": ready.request.engine,
         "device": ready.device.kind if ready.device else "",
         "dev": ready.request.dev,
+        "research": ready.request.research,
         "blender": ready.request.blender,
         "bpy": ready.bpy,
         "python": ready.python.base.version,

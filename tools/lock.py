@@ -13,7 +13,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-from dice_core.installer.plan import BPY
+from dice_core.installer.plan import BPY, packages
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "dice_core" / "requirements"
@@ -34,26 +34,30 @@ def compile_lock(name: str, *arguments: str, source: str = "", upgrade: bool) ->
     return text
 
 
-def without_cuda(lock: str) -> str:
-    """The lock file of torch without torch itself and the CUDA libraries: what its CPU build needs."""
+def without(lock: str, *names: str) -> str:
+    """The text of a lock file without the packages whose lines begin with one of these."""
     blocks: list[list[str]] = []
     for line in lock.splitlines(keepends=True):
         if not line.startswith((" ", "#")):
             blocks.append([])
         if blocks:
             blocks[-1].append(line)
-    return "".join("".join(block) for block in blocks if not block[0].startswith(NOT_IN_CPU_BUILD))
+    return "".join("".join(block) for block in blocks if not block[0].startswith(names))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--upgrade", action="store_true", help="take the newest versions that fit")
     upgrade = parser.parse_args().upgrade
-    extra = "\n".join(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["dice"])
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     engine = ("--constraint", str(FOLDER / "open.txt"))
     compile_lock("open.txt", "pyproject.toml", upgrade=upgrade)
-    torch = compile_lock("dice.txt", *engine, source=extra, upgrade=upgrade)
-    (FOLDER / "dice-cpu.txt").write_text(HEADER + without_cuda(torch))
+    torch = compile_lock("dice.txt", *engine, source="\n".join(extras["dice"]), upgrade=upgrade)
+    (FOLDER / "dice-cpu.txt").write_text(HEADER + without(torch, *NOT_IN_CPU_BUILD))
+    both = (*engine, "--constraint", str(FOLDER / "dice.txt"))
+    research = compile_lock("research.txt", *both, source="\n".join(extras["research"]), upgrade=upgrade)
+    there = [f"{name}==" for name in packages("open.txt", "dice.txt")]
+    (FOLDER / "research.txt").write_text(HEADER + without(research, *there))
     compile_lock("dev.txt", "--group", "dev", *engine, upgrade=upgrade)
     for version, (major, minor) in BPY.items():
         fits = f"python_full_version >= '{major}.{minor}' and python_full_version < '{major}.{minor + 1}'"

@@ -17,15 +17,19 @@ from . import torch_build
 from .environment import LOCKS, Environment, find_python, is_unfinished, parts_in, read_json
 
 OPEN, DEV, TORCH, MODELS, BLENDER = "open.txt", "dev.txt", torch_build.LOCK, "models", "blender"
+RESEARCH = "research.txt"
+RESEARCH_LICENCE = "its licence allows non-commercial scientific research only and does not agree with the GPL"
 BPY = {"4.2.23": (3, 11), "4.5.15": (3, 11), "5.0.1": (3, 11), "5.2.3": (3, 13)}
 FITTING = {(3, 11): "4.5.15", (3, 13): "5.2.3"}
-UNSAID = {"engine": "open", "device": "", "dev": False, "blender": False, "bpy": "", "python": "?", "megabytes": 0}
+UNSAID = {"engine": "open", "device": "", "dev": False, "research": False, "blender": False, "bpy": ""}
+UNSAID |= {"python": "?", "megabytes": 0}
 # Megabytes on disk and to download, on Linux x86_64 with Python 3.11 (the CUDA build: the sums over its wheels).
 SIZES = {
     OPEN: (440, 165),
     DEV: (90, 30),
     "cpu": (750, 205),
     "cuda": (4800, 2750),
+    RESEARCH: (1, 1),
     BLENDER: (900, 405),
     MODELS: (12, 36),
 }
@@ -33,7 +37,10 @@ SIZES = {
 
 @dataclass(frozen=True)
 class Request:
-    """What to install where: the options of install_deps.py; `--dev` asks for the tests' tools and for Blender."""
+    """What to install where: the options of install_deps.py; `--dev` asks for the tests' tools and for Blender.
+
+    `research` adds smplx, which needs the dice engine's torch.
+    """
 
     target: Path
     engine: str = "open"
@@ -42,6 +49,7 @@ class Request:
     blender: bool = False
     wheelhouse: Path | None = None
     repair: bool = False
+    research: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,6 +77,7 @@ class Plan:
         words = {
             OPEN: ", ".join(packages(OPEN)),
             DEV: ", ".join(packages(DEV)),
+            RESEARCH: f"{', '.join(packages(RESEARCH))} ({RESEARCH_LICENCE})",
             BLENDER: f"Blender {self.bpy} as a Python module, with pytest",
             MODELS: f"{len(models.MODELS)} landmark models out of the wheel {models.PACKAGE} {models.VERSION}",
         }
@@ -132,7 +141,7 @@ def is_complete(request: Request) -> bool:
         return False
     if request.blender and not marker["blender"]:
         return False
-    wanted = [OPEN, MODELS] + [DEV] * request.dev + [TORCH] * (request.engine == "dice")
+    wanted = [OPEN, MODELS] + [DEV] * request.dev + [TORCH] * (request.engine == "dice") + [RESEARCH] * request.research
     wanted += [BLENDER] * bool(request.blender and marker["bpy"])
     return parts(request.target).issuperset(wanted)
 
@@ -152,20 +161,21 @@ def plan(request: Request) -> Plan:
     before = installed(request.target)
     if before:
         engine = "dice" if "dice" in (request.engine, before["engine"]) else "open"
-        device, dev = request.device or before["device"], request.dev or before["dev"]
-        request = replace(request, engine=engine, device=device, dev=dev, blender=request.blender or before["blender"])
+        kept = {part: getattr(request, part) or before[part] for part in ("device", "dev", "research", "blender")}
+        request = replace(request, engine=engine, **kept)
     python = Environment(request.target / "python", find_python(), request.wheelhouse)
     device = torch_build.choose(request.device) if request.engine == "dice" else None
     bpy, blender = _blender(request, python) if request.blender else ("", None)
     wanted = {OPEN: SIZES[OPEN]}
     wanted |= {DEV: SIZES[DEV]} if request.dev else {}
     wanted |= {TORCH: SIZES[device.kind]} if device else {}
+    wanted |= {RESEARCH: SIZES[RESEARCH]} if request.research else {}
     wanted |= {BLENDER: SIZES[BLENDER]} if blender else {}
     wanted |= {MODELS: SIZES[MODELS]}
     there = set() if request.repair else parts(request.target)
     other_torch = device is not None and TORCH in there and device.kind != before["device"]
     if other_torch or (is_unfinished(python.folder) and not there.issuperset(wanted)):
-        there -= {OPEN, DEV, TORCH}  # a new environment
+        there -= {OPEN, DEV, TORCH, RESEARCH}  # a new environment
     todo = {part: size for part, size in wanted.items() if part not in there}
     return Plan(request, python, device, blender, bpy, todo)
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs inside the runtime's Python: imports every package, runs every model once on zeros, prints what it found.
 
-    python -m dice_core.installer.selftest MODELS_FOLDER [torch]
+    python -m dice_core.installer.selftest MODELS_FOLDER [torch] [smplx]
 
-The last line is a JSON object: `packages` (module -> version), `models` (name -> milliseconds), `device` (in words),
+The last line is a JSON object: `packages` (name -> version), `models` (name -> milliseconds), `device` (in words),
 `failures` (sentences). A failure is reported, never raised.
 """
 
@@ -13,6 +13,7 @@ import importlib
 import json
 import sys
 import time
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ DISTRIBUTIONS = {
     "igl": "libigl",
     "PIL": "pillow",
 }
+RESEARCH = ("smplx", "manopth", "pytorch3d")  # never needed; a user may have installed them by hand
 
 
 def packages(distributions: dict[str, str], failures: list[str]) -> dict[str, str]:
@@ -39,6 +41,15 @@ def packages(distributions: dict[str, str], failures: list[str]) -> dict[str, st
             versions[name] = metadata.version(name)
         except Exception as error:  # an import can fail in any way: a missing library, a wrong processor
             failures.append(f"{name} cannot be imported: {error}")
+    return versions
+
+
+def research() -> dict[str, str]:
+    """The versions of the research packages that are installed. Not imported: a broken one breaks nothing else."""
+    versions = {}
+    for name in RESEARCH:
+        with suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
     return versions
 
 
@@ -76,7 +87,7 @@ def device(wants_torch: bool) -> str:
 
 def main(folder: Path, extra: list[str]) -> None:
     failures: list[str] = []
-    versions = packages(DISTRIBUTIONS | {name: name for name in extra}, failures)
+    versions = packages(DISTRIBUTIONS | {name: name for name in extra}, failures) | research()
     times = run_models(folder, failures) if "ai-edge-litert" in versions else {}
     found = {"packages": versions, "models": times, "device": device("torch" in extra), "failures": failures}
     sys.stdout.write("\n" + json.dumps(found) + "\n")

@@ -6,6 +6,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import runpy
 import shutil
 import signal
 import subprocess
@@ -21,7 +22,7 @@ import pytest
 
 from dice_core import runtime
 from dice_core.errors import DiceError, NotInstalled
-from dice_core.installer import environment, plan
+from dice_core.installer import environment, plan, selftest
 from dice_core.paths import MARKER, ROOT
 from dice_core.runtime import Request, install, is_complete, remove
 
@@ -181,6 +182,24 @@ def test_addition_keeps_the_environment(world: World) -> None:
     assert (world.target / "python" / "same").exists() and world.complete(engine="dice", dev=True)
 
 
+def test_research_packages_are_added_and_stay(world: World) -> None:
+    world.install()
+    assert not world.complete(engine="dice", research=True)
+    before = len(world.pips())
+    world.install(engine="dice", device="cpu", research=True)
+    files = [Path(call[-1]).name for call in world.pips()[before:]]
+    assert files == ["torch==2.13.0+cpu", "dice-cpu.txt", "research.txt"]  # and nothing that was there
+    assert "--require-hashes" in world.pips()[-1]
+    assert "smplx" in world.calls[-1] and json.loads((world.target / MARKER).read_text())["research"]
+    before = len(world.calls)
+    world.install(engine="dice", research=True)
+    assert len(world.calls) == before
+    world.install(engine="dice", device="cuda")  # a new environment
+    assert world.complete(engine="dice", device="cuda", research=True)
+    world.install(repair=True)
+    assert world.complete(engine="dice", research=True)
+
+
 def test_other_build_of_torch_gets_a_new_environment(world: World) -> None:
     world.install(engine="dice", device="cpu")
     (world.target / "python" / "stray").touch()
@@ -312,6 +331,35 @@ def test_dry_run_changes_nothing(tmp_path: Path) -> None:
     for word in ("numpy", "pytest", "torch 2.13.0", "Blender", "landmark models", "asked for with --cpu", "MB free"):
         assert word in done.stdout
     assert not target.exists()
+
+
+def test_plan_of_research_states_the_licence_and_brings_torch(tmp_path: Path) -> None:
+    done = command("--dry-run", "--research", "--cpu", "--target", str(tmp_path / "runtime"))
+    assert done.returncode == 0, done.stderr
+    line = next(line for line in done.stdout.splitlines() if "smplx" in line)
+    assert "non-commercial scientific research only" in line and "GPL" in line
+    assert "torch 2.13.0" in done.stdout and "mypy" not in done.stdout
+
+
+def test_demo_needs_neither_torch_nor_smplx(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked = []
+    monkeypatch.setenv("DICE_RUNTIME", str(tmp_path / "runtime"))
+    monkeypatch.setattr(runtime, "install", lambda request, say: asked.append(request))
+    with pytest.raises(SystemExit, match="0"):
+        runpy.run_module("tools.prepare", run_name="__main__")
+    wanted = plan.plan(asked[0]).todo
+    assert plan.BLENDER in wanted and not {plan.TORCH, plan.RESEARCH, plan.DEV} & set(wanted)
+
+
+def test_self_test_lists_research_packages_that_somebody_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "pytorch3d" not in selftest.research() or pytest.skip("pytorch3d is installed")
+    folder = tmp_path / "pytorch3d-0.7.9.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: pytorch3d\nVersion: 0.7.9\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert selftest.research()["pytorch3d"] == "0.7.9"
 
 
 def test_wrong_use_is_exit_code_2() -> None:

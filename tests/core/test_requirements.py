@@ -47,4 +47,5 @@ def test_locks_hold_what_is_needed() -> None:
     )
     assert "torch" in plan.packages("dice.txt") and "torch" not in plan.packages("dice-cpu.txt", "open.txt", "dev.txt")
     assert not [name for name in plan.packages("dice-cpu.txt") if name.startswith("nvidia")]
+    assert plan.packages("research.txt") == ["smplx"]  # its torch and NumPy are in the others
     assert all((environment.LOCKS / plan.bpy_lock(version)).is_file() for version in plan.BPY)
