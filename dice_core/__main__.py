@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command line: `python -m dice_core capture PHOTO`, `python -m dice_core doctor`.
+"""The command line: `python -m dice_core capture PHOTO`, `convert FILES`, `doctor`.
 
 Exit codes: 0 done, 1 an error with a message and a remedy, 2 wrong usage, 3 nothing found in the picture,
 130 cancelled.
@@ -12,12 +12,19 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from . import __version__
+from .body.kinds import KINDS
 from .errors import Cancelled, DiceError
-from .paths import runtime_dir, runtime_python, tolerate_any_name
+from .paths import official_models_dir, runtime_dir, runtime_python, tolerate_any_name
+
+if TYPE_CHECKING:
+    from .types import Crop
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: see client._environment
+
+SLOTS = {"dice": "network", "mano": "mano_right", "flame": "flame"}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -46,11 +53,28 @@ def _parser() -> argparse.ArgumentParser:
     capture = commands.add_parser("capture", help="capture one picture")
     capture.add_argument("photo", type=Path, help="JPEG, PNG, TIFF, WebP or BMP")
     capture.add_argument("-o", "--output", type=Path, help="result file (default: PHOTO with .npz)")
-    capture.add_argument("--engine", default="open", choices=["open"], help="default: open")
+    capture.add_argument(
+        "--engine", default="open", choices=["open", "dice"],
+        help="dice is the official network; it needs the user's own files, see convert (default: open)",
+    )  # fmt: skip
     capture.add_argument(
         "--hand", default="auto", choices=["auto", "right", "left", "both"],
         help="which hand, the person's own side; auto takes the one that touches (default)",
     )  # fmt: skip
+    capture.add_argument(
+        "--crop", type=_crop, metavar="LEFT,TOP,SIDE", help="look at this square of the picture only, in pixels"
+    )
+    capture.add_argument(
+        "--precision", default="exact", choices=["exact", "fast"],
+        help="dice engine: fast computes in TF32 on GPUs that have it (default: exact)",
+    )  # fmt: skip
+    capture.add_argument(
+        "--body-layer", default="own", choices=["own", "smplx", "manopth"],
+        help="dice engine: who poses the bodies; others than own must be installed (default: own)",
+    )  # fmt: skip
+    capture.add_argument(
+        "--renderer", default="own", choices=["own", "pytorch3d"], help="who draws the preview (default: own)"
+    )
     capture.add_argument(
         "--preview", type=_path_ending(".png", ".jpg", ".jpeg"), metavar="FILE", help="write a picture of the result"
     )
@@ -58,9 +82,26 @@ def _parser() -> argparse.ArgumentParser:
     capture.add_argument("--ply", type=Path, metavar="DIR", help="write the meshes as PLY into a folder")
     capture.add_argument("--glb", type=_path_ending(".glb"), metavar="FILE", help="write the meshes as one GLB")
     capture.set_defaults(run=_capture)
+    convert = commands.add_parser(
+        "convert", help="make the official files ready for the dice engine: say what each is and what is missing"
+    )
+    convert.add_argument("files", type=Path, nargs="*", metavar="FILE", help="official files, or folders of them")
+    for slot, key in SLOTS.items():
+        convert.add_argument(f"--{slot}", type=Path, metavar="FILE", help=f"the file of {KINDS[key].title}")
+    convert.add_argument("-o", "--output", type=Path, metavar="DIR", help=f"default: {official_models_dir()}")
+    convert.set_defaults(run=_convert)
     doctor = commands.add_parser("doctor", help="what is installed, what is missing, and what to do about it")
     doctor.set_defaults(run=_doctor)
     return parser
+
+
+def _crop(text: str) -> Crop:
+    from .types import crop  # needs numpy, which `doctor` must do without
+
+    try:
+        return crop(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _path_ending(*endings: str) -> Callable[[str], Path]:
@@ -81,7 +122,10 @@ def _capture(options: argparse.Namespace) -> int:
     from .result.preview import write_preview
     from .result.store import save
 
-    capture = Pipeline().capture(options.photo, engine=options.engine, hand=options.hand, report=_report)
+    capture = Pipeline().capture(
+        options.photo, engine=options.engine, hand=options.hand, crop=options.crop, precision=options.precision,
+        body_layer=options.body_layer, report=_report,
+    )  # fmt: skip
     output = options.output or options.photo.with_suffix(".npz")
     save(output, capture)
     written = [output]
@@ -91,14 +135,29 @@ def _capture(options: argparse.Namespace) -> int:
     if options.glb:
         written += export(capture, options.glb)
     if options.preview:
-        write_preview(options.preview, read_picture(options.photo), capture)
+        write_preview(options.preview, read_picture(options.photo), capture, options.renderer)
         written.append(options.preview)
     sys.stdout.write(f"contact: {capture.contact_state} ({capture.contact_probability:.2f})\n")
     for name, value in capture.quality.items():
         sys.stdout.write(f"{name}: {value:.2f}\n")
+    sys.stdout.write("".join(f"note: {note}\n" for note in capture.notes))
     sys.stdout.write(f"seconds: {sum(capture.timings.values()):.2f}\n")
     sys.stdout.write("".join(f"wrote {path}\n" for path in written))
     return 0
+
+
+def _convert(options: argparse.Namespace) -> int:
+    from .convert import convert, render
+
+    slots = {path: key for slot, key in SLOTS.items() if (path := getattr(options, slot))}
+    given = [*options.files, *slots]
+    if not given:
+        raise DiceError("No file was named.", "Name the official files, or a folder that holds them.")
+    target = (options.output or official_models_dir()).absolute()
+    report = convert(given, target, slots)
+    sys.stdout.write(f"{render(report)}\nmodels folder: {target}\n")
+    refused = any(path in given for path, _ in report.refused)  # what lay in a folder is no mistake of the user's
+    return DiceError.exit_code if refused else 0
 
 
 def _doctor(options: argparse.Namespace) -> int:

@@ -18,7 +18,7 @@ from . import protocol
 from .errors import DiceError, NotInstalled, WorkerDied
 from .paths import MARKER, MISLEADING, ROOT, runtime_python
 from .result.store import from_arrays
-from .types import Capture, Progress, silent
+from .types import Capture, Crop, Progress, silent
 
 GRACE = 1.0  # seconds between asking the process to stop and ending it by force
 
@@ -84,12 +84,15 @@ class Client:
         source: str = "",
         engine: str = "open",
         hand: str = "auto",
+        crop: Crop | None = None,
+        precision: str = "exact",
     ) -> int:
         """Ask for a capture of a file, or of an (h, w, 3) uint8 RGB array; gives the job's number."""
         self.job += 1
         arrays = {} if image is None else {"image": image}
         file = os.path.abspath(path) if path else ""  # the process works in another folder
-        self._send(protocol.CaptureRequest(self.job, engine, hand, file, source, arrays))
+        box = [float(value) for value in crop or ()]
+        self._send(protocol.CaptureRequest(self.job, engine, hand, file, source, arrays, box, precision))
         if self._death:  # before this job had a number, so nobody would see that the event concerns it
             self.events.put(protocol.Failure.of(self.job, self._death))
         return self.job

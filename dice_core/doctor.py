@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import runtime
+from .body.kinds import KINDS, converted, where_from
 from .errors import DiceError, NotInstalled
 from .installer.plan import free_megabytes, installed
 from .landmarks import models
-from .paths import environment_python, models_dir, runtime_python
+from .paths import environment_python, models_dir, official_models_dir, runtime_python
 
 INSTALL = "Run install_deps.py, or press Install in the add-on's preferences."
 SPACE = 500  # megabytes that captures, previews and scenes may want
@@ -43,6 +44,7 @@ def doctor(folder: Path) -> list[Check]:
         _complete(folder),
         _try("models", lambda: _models(folder)),
         *_self_test(folder),
+        *_official(folder),
         _space(folder),
         _blender(folder),
     ]
@@ -95,6 +97,21 @@ def _self_test(folder: Path) -> list[Check]:
         Check("landmarks", True, f"{len(found['models'])} models run, the slowest in {slowest:.0f} ms"),
         Check("device", True, found["device"]),
     ]
+
+
+def _official(folder: Path) -> list[Check]:
+    """The user's own files. Their lack is a fault only where the dice engine was asked for."""
+    models = official_models_dir()
+    if installed(folder).get("engine") != "dice" and not models.is_dir():
+        return [Check("official files", True, "none: only --engine dice needs them, and torch")]
+    checks = []
+    for key, kind in KINDS.items():
+        file = converted(models, key)
+        there = file.is_file()
+        missing = f"{kind.title}: missing" if kind.needed else f"{kind.title}: missing, and not needed for captures"
+        detail = f"{kind.title}: {file} ({kind.source.licence})" if there else missing
+        checks.append(Check(kind.file, there or not kind.needed, detail, where_from(key)))
+    return checks
 
 
 def _space(folder: Path) -> Check:

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .engines.base import Engine
-from .errors import DiceError
-from .paths import models_dir, runtime_dir
-from .types import HAND_CHOICES, Capture, Progress, silent
+from .errors import DiceError, NotInstalled
+from .paths import models_dir, official_models_dir, runtime_dir
+from .types import HAND_CHOICES, PRECISIONS, Capture, Crop, Progress, silent
 
-ENGINES = ("open",)
+ENGINES = ("open", "dice")
 
 
 class Pipeline:
@@ -27,20 +27,40 @@ class Pipeline:
 
     def __init__(self, runtime: Path | None = None) -> None:
         self.runtime = runtime or runtime_dir()
-        self._engines: dict[str, Engine] = {}
+        self._engines: dict[tuple[str, ...], Engine] = {}
 
-    def engine(self, name: str) -> Engine:
-        """The engine of that name, loaded. Raises `DiceError` when there is no such engine."""
-        if name not in ENGINES:
-            raise DiceError(f"There is no engine {name!r}.", f"Choose one of: {', '.join(ENGINES)}.")
-        if name not in self._engines:
+    def engine(self, name: str, precision: str = "exact", body_layer: str = "own") -> Engine:
+        """The engine of that name, loaded. The open engine has neither precisions nor body layers.
+
+        Raises
+        ------
+        DiceError
+            When there is no such engine, or something that it needs is not installed.
+        """
+        _check("engine", name, ENGINES)
+        _check("precision", precision, PRECISIONS)
+        key = (name,) if name == "open" else (name, precision, body_layer)
+        if key not in self._engines:
+            self._engines.pop(next((other for other in self._engines if other[0] == name), key), None)  # one is enough
+            self._engines[key] = self._load(name, precision, body_layer)
+        return self._engines[key]
+
+    def _load(self, name: str, precision: str, body_layer: str) -> Engine:
+        if name == "open":
             from .engines.open import OpenEngine
 
-            self._engines[name] = OpenEngine(models_dir(self.runtime))
-        return self._engines[name]
+            return OpenEngine(models_dir(self.runtime))
+        try:
+            from .engines.dice import DiceEngine
+        except ModuleNotFoundError as error:
+            raise NotInstalled(
+                f"The dice engine needs {error.name}, which is not installed.", "Run install_deps.py --engine dice."
+            ) from error
+        return DiceEngine(models_dir(self.runtime), official_models_dir(), precision, body_layer)  # type: ignore[arg-type]
 
     def capture(
-        self, picture: str | Path | NDArray[np.uint8], *, engine: str = "open", hand: str = "auto", source: str = "",
+        self, picture: str | Path | NDArray[np.uint8], *, engine: str = "open", hand: str = "auto",
+        crop: Crop | None = None, precision: str = "exact", body_layer: str = "own", source: str = "",
         report: Progress = silent,
     ) -> Capture:
         """Capture one picture.
@@ -49,8 +69,10 @@ class Pipeline:
         ----------
         picture
             A file, or an (h, w, 3) uint8 RGB array.
-        engine, hand
+        engine, hand, crop
             See `engines.base`.
+        precision, body_layer
+            See `engines.dice`.
         source
             What to call an array.
         report
@@ -62,8 +84,12 @@ class Pipeline:
         """
         from .media.decode import from_array, read_picture
 
-        if hand not in HAND_CHOICES:
-            raise DiceError(f"There is no hand {hand!r}.", f"Choose one of: {', '.join(HAND_CHOICES)}.")
+        _check("hand", hand, HAND_CHOICES)
         report("loading", 0.0)
         frame = from_array(picture, source) if isinstance(picture, np.ndarray) else read_picture(Path(picture))
-        return self.engine(engine).capture(frame, hand, report)  # type: ignore[arg-type]
+        return self.engine(engine, precision, body_layer).capture(frame, hand, report, crop)  # type: ignore[arg-type]
+
+
+def _check(what: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise DiceError(f"There is no {what} {value!r}.", f"Choose one of: {', '.join(choices)}.")

@@ -34,7 +34,10 @@ class Hello:
 
 @dataclass(frozen=True)
 class CaptureRequest:
-    """Client -> worker: capture the picture at `path`, or the array `image` ((h, w, 3) uint8 RGB) called `source`."""
+    """Client -> worker: capture the picture at `path`, or the array `image` ((h, w, 3) uint8 RGB) called `source`.
+
+    `crop` holds left, top and side in pixels of the full picture; empty for the whole.
+    """
 
     job: int
     engine: str = "open"
@@ -42,6 +45,8 @@ class CaptureRequest:
     path: str = ""
     source: str = ""
     arrays: dict[str, NDArray] = field(default_factory=dict)
+    crop: list[float] = field(default_factory=list)
+    precision: str = "exact"
 
 
 @dataclass(frozen=True)

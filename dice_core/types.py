@@ -13,9 +13,20 @@ Array = NDArray[np.float32]
 Side = Literal["right", "left"]
 HandChoice = Literal["auto", "right", "left", "both"]
 ContactState = Literal["touch", "no-touch", "unsure", "no-hand", "no-head"]
+Crop = tuple[float, float, float]  # a square of the full picture: left, top, side in pixels
+Precision = Literal["exact", "fast"]
 
 SIDES: tuple[Side, Side] = ("right", "left")
 HAND_CHOICES: tuple[HandChoice, ...] = ("auto", "right", "left", "both")
+PRECISIONS: tuple[Precision, ...] = ("exact", "fast")
+
+
+def crop(text: str) -> Crop:
+    """A crop as it is written on a command line, `LEFT,TOP,SIDE`. Raises ValueError."""
+    left, top, side = (float(part) for part in text.split(","))
+    if not (side >= 1 and max(abs(left), abs(top), side) < 1e6):
+        raise ValueError(f"{text} is no square of a picture")
+    return left, top, side
 
 
 @dataclass(frozen=True)
@@ -52,6 +63,8 @@ class Frame:
 class Camera:
     """The camera that took the picture, in pixels of the full picture, origin at the top-left corner.
 
+    With both, the engine thinks orthographically, and the perspective camera agrees with it at the head's depth.
+
     Attributes
     ----------
     image_size
@@ -67,18 +80,18 @@ class Camera:
     ortho: Array | None = None
 
     def __post_init__(self) -> None:
-        if (self.matrix is None) == (self.ortho is None):
-            raise ValueError("a camera is either perspective (matrix) or orthographic (ortho)")
+        if self.matrix is None and self.ortho is None:
+            raise ValueError("a camera is perspective (matrix), orthographic (ortho) or both")
 
     @property
     def model(self) -> Literal["perspective", "orthographic"]:
-        return "orthographic" if self.matrix is None else "perspective"
+        return "perspective" if self.ortho is None else "orthographic"
 
     def project(self, points: NDArray) -> NDArray:
-        """(N, 3) points in camera space -> (N, 2) pixels."""
-        if self.matrix is None:
-            assert self.ortho is not None
+        """(N, 3) points in camera space -> (N, 2) pixels, as `model` says."""
+        if self.ortho is not None:
             return points[:, :2] * self.ortho[0] + self.ortho[1:]
+        assert self.matrix is not None
         homogeneous = points @ self.matrix.T
         return homogeneous[:, :2] / homogeneous[:, 2:]
 
@@ -147,6 +160,8 @@ class Capture:
         Numbers that say how good the fit is (see docs/result-format.md).
     timings
         Seconds by stage.
+    notes
+        Sentences for the user: what was done otherwise than asked for, what makes the result doubtful.
     """
 
     engine: str
@@ -160,6 +175,7 @@ class Capture:
     params: dict[str, NDArray] = field(default_factory=dict)
     quality: dict[str, float] = field(default_factory=dict)
     timings: dict[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 class Progress(Protocol):

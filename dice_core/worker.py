@@ -60,6 +60,8 @@ class Worker:
                 request.path if image is None else image,
                 engine=request.engine,
                 hand=request.hand,
+                crop=request.crop or None,  # type: ignore[arg-type]
+                precision=request.precision,
                 source=request.source,
                 report=report,
             )

@@ -21,7 +21,7 @@ WORKER_SIDE = ("network", "engines", "fit", "landmarks", "interaction", "pipelin
 # Files under the first, but not under the second, import nothing of the third.
 NEVER: list[tuple[str, tuple[str, ...], tuple[str, ...]]] = [
     ("dice_core", (), ("bpy", "mathutils", "gpu", "dice_blender")),
-    ("dice_core", ("dice_core/network", "dice_core/engines/dice.py"), ("torch",)),
+    ("dice_core", ("dice_core/network", "dice_core/engines/dice.py"), ("torch", "smplx", "manopth", "pytorch3d")),
     ("dice_blender", (), ("torch", "cv2", "scipy", "trimesh", "igl", "PIL", "skimage")),
     ("dice_blender", (), tuple(f"dice_core.{name}" for name in WORKER_SIDE)),
     *((f"dice_core/{stage}", (), LATER) for stage in STAGES),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from numpy.typing import NDArray
+from scipy.spatial import KDTree
 
 from .skinned import SkinnedModel
 from .skinning import Array, namespace, rotation_matrices
@@ -64,6 +65,10 @@ class Flame(SkinnedModel):
         still = pose[:, :3] * 0
         rotations = xp.stack([pose[:, :3], still, pose[:, 3:], still, still], 1)
         return self.skinned(xp.concatenate([shape, expression], 1), rotations)[0]
+
+    def counterparts(self) -> NDArray:
+        """(5023,) for each vertex the one nearest to its mirror image, at rest: on the other side of the face."""
+        return KDTree(self.template).query(self.template * [-1.0, 1, 1])[1]
 
     def landmarks(self, vertices: Array) -> Array:
         """(n, 5023, 3) -> (n, 68, 3) iBUG landmarks."""

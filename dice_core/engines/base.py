@@ -3,20 +3,28 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
-from ..types import Capture, Frame, HandChoice, Progress
+from ..types import Capture, Crop, Frame, HandChoice, Progress
 
 OPEN_DEVICE = "CPU: the open engine needs no GPU"
+BETTER_PICTURE = "Choose a picture in which the face and the hand are well lit and large enough."
 
 
 class Engine(Protocol):
     """Turns frames into captures. Loading happens once, when the engine is made."""
 
     name: str
-    device: str
 
-    def capture(self, frame: Frame, hand: HandChoice, report: Progress) -> Capture:
+    @property
+    def device(self) -> str:
+        """What it computes on, and why, in words."""
+        ...
+
+    def capture(self, frame: Frame, hand: HandChoice, report: Progress, crop: Crop | None = None) -> Capture:
         """Capture one frame.
 
         Parameters
@@ -28,10 +36,28 @@ class Engine(Protocol):
             hand, of this side whatever it looks like; `both`: up to one hand of each side.
         report
             Told of the progress; may raise `Cancelled`.
+        crop
+            The part of the picture to look at; all of it when left out.
 
         Raises
         ------
         NothingFound
-            When the picture shows neither a face nor a hand.
+            When the picture does not show what the engine needs: a face or a hand.
         """
         ...
+
+
+class Clock:
+    """`with clock("head"):` reports a stage's start and keeps its seconds."""
+
+    def __init__(self, stages: tuple[str, ...], report: Progress) -> None:
+        self.stages = stages
+        self.report = report
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        self.report(stage, self.stages.index(stage) / len(self.stages))
+        start = time.perf_counter()
+        yield
+        self.seconds[stage] = time.perf_counter() - start

@@ -3,10 +3,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +19,9 @@ from ..interaction.contact import mutual_contact
 from ..interaction.deform import deformation
 from ..interaction.distance import Surface
 from ..landmarks.litert import FaceLandmarks, HandLandmarks, Landmarker
-from ..landmarks.people import assign_sides, occlusion
-from ..types import Camera, Capture, ContactState, Frame, Hand, HandChoice, Head, Progress
-from .base import OPEN_DEVICE
+from ..landmarks.people import assign_sides, find_people, occlusion
+from ..types import Camera, Capture, ContactState, Crop, Frame, Hand, HandChoice, Head, Progress
+from .base import BETTER_PICTURE, OPEN_DEVICE, Clock
 
 STAGES = ("landmarks", "head", "hands", "placement", "contact", "deformation")
 PRESS_FLOOR, PRESS_SOFT = 0.001, 0.009  # metres that skin over bone and the softest skin may be pressed in
@@ -62,17 +59,14 @@ class OpenEngine:
         softness = np.where(self.skin, self.head.softness, 0.0)
         self.allowed = PRESS_FLOOR + PRESS_SOFT * softness[self.solid].mean(1)
 
-    def capture(self, frame: Frame, hand: HandChoice, report: Progress) -> Capture:
+    def capture(self, frame: Frame, hand: HandChoice, report: Progress, crop: Crop | None = None) -> Capture:
         """See `Engine.capture`."""
-        clock = _Clock(report)
+        clock = Clock(STAGES, report)
         camera = guess_camera(frame)
         with clock("landmarks"):
-            face, seen = self._landmarks(frame)
+            face, seen = find_people(self.landmarker, frame, crop)
         if face is None and not seen:
-            raise NothingFound(
-                f"No face and no hand were found in {frame.source}.",
-                "Choose a picture in which the face and the hand are well lit and large enough.",
-            )
+            raise NothingFound(f"No face and no hand were found in {frame.source}.", BETTER_PICTURE)
         with clock("head"):
             head = None if face is None else fit_head(self.head, face.points, camera, occlusion(face, seen))
         with clock("hands"):
@@ -99,14 +93,6 @@ class OpenEngine:
             quality=self._quality(face, head, hands, surface, displaced),
             timings=clock.seconds,
         )
-
-    def _landmarks(self, frame: Frame) -> tuple[FaceLandmarks | None, list[HandLandmarks]]:
-        """The largest face and every hand, in pixels of the full picture."""
-        faces = self.landmarker.faces(frame.pixels)
-        face = faces[0] if faces else None
-        hands = self.landmarker.hands(frame.pixels, None if face is None else face.points)
-        scaled = [replace(one, points=one.points * frame.scale) for one in hands]
-        return None if face is None else replace(face, points=face.points * frame.scale), scaled
 
     def _fit(self, seen: HandLandmarks, camera: Camera, head: HeadFit | None) -> _Hand:
         observation = HandObservation(seen.points, seen.world)
@@ -164,21 +150,6 @@ class OpenEngine:
             quality["pressed_mm"] = 1000 * _deepest(surface, vertices)
             quality["penetration_mm"] = 1000 * _deepest(deformed, vertices)
         return quality
-
-
-class _Clock:
-    """`with clock("head"):` reports a stage's start and keeps its seconds."""
-
-    def __init__(self, report: Progress) -> None:
-        self.report = report
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def __call__(self, stage: str) -> Iterator[None]:
-        self.report(stage, STAGES.index(stage) / len(STAGES))
-        start = time.perf_counter()
-        yield
-        self.seconds[stage] = time.perf_counter() - start
 
 
 def _chosen(hands: list[_Hand], choice: HandChoice) -> list[_Hand]:

@@ -132,10 +132,9 @@ def fit_head(model: HeadModel, points: NDArray, camera: Camera, occlusion: NDArr
     occlusion
         (478,) weights 0..1, low where something covers the face; None when nothing does.
     """
-    across = points[263] - points[33]  # along the eyes: a head that lies on its side is no wider
-    face_width = float(np.ptp(points @ (across / np.linalg.norm(across))))
+    width = face_width(points)
     weights = np.ones(len(points)) if occlusion is None else occlusion
-    problem = _Problem(model, points, camera, weights, face_width)
+    problem = _Problem(model, points, camera, weights, width)
     start = _frontal(problem, weights * model.trust)
     low = np.r_[np.full(POSE, -np.inf), np.full(IDENTITIES, -3.0), np.full(len(model.expression), -1e-9)]
     high = np.r_[np.full(POSE, np.inf), np.full(IDENTITIES, 3.0), np.full(len(model.expression), 1.0)]
@@ -159,8 +158,14 @@ def fit_head(model: HeadModel, points: NDArray, camera: Camera, occlusion: NDArr
         identity=identity,
         expression=expression,
         errors=np.linalg.norm(problem.project(x) - points, axis=1),
-        face_width=face_width,
+        face_width=width,
     )
+
+
+def face_width(points: NDArray) -> float:
+    """Pixels along the eyes, of (478, 2) landmarks: a head that lies on its side is no wider."""
+    across = points[263] - points[33]
+    return float(np.ptp(points @ (across / np.linalg.norm(across))))
 
 
 def _frontal(problem: _Problem, weights: NDArray) -> NDArray:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which hands belong to a face, and which of its landmarks they hide."""
+"""Who is in a picture, which hands belong to a face, and which of its landmarks they hide."""
 
 from __future__ import annotations
 
@@ -9,12 +9,46 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..types import SIDES, HandChoice, Side
-from .litert import FaceLandmarks, HandLandmarks
+from ..errors import DiceError
+from ..types import SIDES, Crop, Frame, HandChoice, Side
+from .litert import FaceLandmarks, HandLandmarks, Landmarker
 
 OCCLUDED = 0.3  # weight of face landmarks that a hand covers
 OWN = 1.0  # face widths: a hand farther from the face than this may be somebody else's
 SURE = 0.9  # of its side, a hand is not taken for the other one
+
+
+def find_people(
+    landmarker: Landmarker, frame: Frame, crop: Crop | None = None
+) -> tuple[FaceLandmarks | None, list[HandLandmarks]]:
+    """The largest face and every hand, in pixels of the full picture; with a crop, those that are seen in it.
+
+    Raises
+    ------
+    DiceError
+        When the crop shows nothing of the picture.
+    """
+    pixels, corner = _part(frame, crop)
+    faces = landmarker.faces(pixels)
+    hands = landmarker.hands(pixels, faces[0].points if faces else None)
+    face = replace(faces[0], points=(faces[0].points + corner) * frame.scale) if faces else None
+    return face, [replace(hand, points=(hand.points + corner) * frame.scale) for hand in hands]
+
+
+def _part(frame: Frame, crop: Crop | None) -> tuple[NDArray[np.uint8], NDArray]:
+    """What of the pixels a crop shows, and where that begins."""
+    height, width = frame.pixels.shape[:2]
+    if crop is None:
+        return frame.pixels, np.zeros(2)
+    left, top, side = crop
+    low = np.clip(np.round(np.array([left, top]) / frame.scale), 0, [width, height]).astype(int)
+    high = np.clip(np.round(np.array([left + side, top + side]) / frame.scale), 0, [width, height]).astype(int)
+    if (high - low).min() < 1:
+        raise DiceError(
+            f"The crop at {left:.0f}, {top:.0f} with a side of {side:.0f} pixels lies outside of {frame.source}.",
+            f"Choose one within its {frame.size[0]} x {frame.size[1]} pixels.",
+        )
+    return np.ascontiguousarray(frame.pixels[low[1] : high[1], low[0] : high[0]]), low
 
 
 def assign_sides(seen: list[HandLandmarks], face: FaceLandmarks | None, choice: HandChoice) -> list[HandLandmarks]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DiceError
+from ..errors import DiceError, NotInstalled
 from ..types import Camera, Capture, Frame, Hand
 from .store import atomic
 
@@ -25,6 +26,10 @@ LIGHT = np.array([-0.4, -0.55, -0.73])
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
+# Draws a mesh: (h, w, 3) canvas, (V, 3) pixels and depth, (F, 3) faces, (V, 3) RGB 0..255, lit already.
+Painter = Callable[[NDArray, NDArray, NDArray, NDArray], None]
+
+
 @dataclass(frozen=True)
 class View:
     """A camera that shows a square of the full picture, `side` pixels wide from `corner`, on `size` pixels."""
@@ -33,24 +38,36 @@ class View:
     corner: NDArray
     side: float
     size: int
+    painter: Painter
 
     def project(self, vertices: NDArray) -> NDArray:
         return (self.camera.project(vertices) - self.corner) * (self.size / self.side)
 
 
-def write_preview(path: Path, frame: Frame, capture: Capture) -> None:
-    """Write the preview as PNG or JPEG; it appears whole or not at all. Raises `DiceError` for another ending."""
+def write_preview(path: Path, frame: Frame, capture: Capture, renderer: str = "own") -> None:
+    """Write the preview as PNG or JPEG; it appears whole or not at all.
+
+    Parameters
+    ----------
+    renderer
+        Who draws the meshes: `own` or `pytorch3d`.
+
+    Raises
+    ------
+    DiceError
+        For another ending; when the renderer is not installed.
+    """
     extension = Path(path).suffix.lower()
     if extension not in FORMATS:
         raise DiceError(f"Cannot write a preview as {Path(path).name}.", f"Use one of: {', '.join(FORMATS)}.")
     with atomic(Path(path)) as temporary:
-        _, data = cv2.imencode(extension, render_preview(frame, capture)[:, :, ::-1])
+        _, data = cv2.imencode(extension, render_preview(frame, capture, renderer)[:, :, ::-1])
         temporary.write_bytes(data.tobytes())
 
 
-def render_preview(frame: Frame, capture: Capture) -> NDArray[np.uint8]:
+def render_preview(frame: Frame, capture: Capture, renderer: str = "own") -> NDArray[np.uint8]:
     """(PANEL, 3 PANEL, 3) uint8 RGB: photograph with overlay, contact, deformation."""
-    view = _view(capture)
+    view = _view(capture, _painter(renderer))
     panels = [_overlay(frame, capture, view), _contact(capture, view), _deformation(capture, view)]
     titles = [f"{frame.source}", f"contact: {capture.contact_state}", "deformation"]
     for panel, title in zip(panels, titles, strict=True):
@@ -60,14 +77,24 @@ def render_preview(frame: Frame, capture: Capture) -> NDArray[np.uint8]:
     return np.hstack(panels)
 
 
-def _view(capture: Capture) -> View:
+def _painter(renderer: str) -> Painter:
+    if renderer == "own":
+        return _fill
+    try:
+        from ..network.extras import paint_with_pytorch3d
+    except ModuleNotFoundError as error:
+        raise NotInstalled(f"{renderer} needs {error.name}.", "Run install_deps.py --engine dice first.") from error
+    return paint_with_pytorch3d
+
+
+def _view(capture: Capture, painter: Painter) -> View:
     meshes = [hand.vertices for hand in capture.hands]
     if capture.head is not None:
         meshes.append(capture.head.vertices)
     points = capture.camera.project(np.vstack(meshes))
     low, high = points.min(0), points.max(0)
     side = 1.16 * float((high - low).max())
-    return View(capture.camera, (low + high) / 2 - side / 2, side, PANEL * SMOOTH)
+    return View(capture.camera, (low + high) / 2 - side / 2, side, PANEL * SMOOTH, painter)
 
 
 def _overlay(frame: Frame, capture: Capture, view: View) -> NDArray:
@@ -94,7 +121,7 @@ def _contact(capture: Capture, view: View) -> NDArray:
         _outline(canvas, view, hand)
     panel = _reduce(canvas)
     for index, hand in enumerate(capture.hands):
-        inset = _touching_side(hand, PANEL // 3)
+        inset = _touching_side(hand, PANEL // 3, view.painter)
         left = index * inset.shape[1]
         place = panel[-inset.shape[0] :, left : left + inset.shape[1]]
         _write(panel, f"the {hand.side} hand from the face", (left + 10, PANEL - inset.shape[0] - 6), 0.45)
@@ -120,7 +147,7 @@ def _full_deformation(capture: Capture) -> int:
     return max(LEAST_FULL, int(np.ceil(1000 * np.linalg.norm(capture.head.deformation, axis=1).max())))
 
 
-def _touching_side(hand: Hand, size: int) -> NDArray:
+def _touching_side(hand: Hand, size: int, painter: Painter) -> NDArray:
     """The hand seen from the face: from behind, through an orthographic camera."""
     turned = hand.vertices * [-1, 1, -1]
     low, high = turned.min(0), turned.max(0)
@@ -128,26 +155,33 @@ def _touching_side(hand: Hand, size: int) -> NDArray:
     offset = size * SMOOTH / 2 - scale * (low + high)[:2] / 2
     camera = Camera((size * SMOOTH, size * SMOOTH), ortho=np.array([scale, *offset], np.float32))
     canvas = _empty(size * SMOOTH)
-    view = View(camera, np.zeros(2), size * SMOOTH, size * SMOOTH)
+    view = View(camera, np.zeros(2), size * SMOOTH, size * SMOOTH, painter)
     _paint(canvas, view, [(turned, hand.faces, _heat(hand.contact, HAND_COLOR))])
     return _reduce(canvas)
 
 
 def _paint(canvas: NDArray, view: View, layers: list[tuple[NDArray, NDArray, NDArray]]) -> None:
-    """Draw meshes, far triangles first; colours are one RGB or (V, 3), lit by a lamp behind the camera's shoulder."""
-    corners, shades = [], []
+    """Draw meshes; colours are one RGB or (V, 3), lit by a lamp behind the camera's shoulder."""
+    points, triangles, colors = [], [], []
+    count = 0
     for vertices, faces, color in layers:
         light = 0.38 + 0.62 * np.clip(_normals(vertices, faces) @ (LIGHT / np.linalg.norm(LIGHT)), 0, 1)
-        screen = np.c_[view.project(vertices), vertices[:, 2]]
-        triangles, shade = screen[faces], (np.broadcast_to(color, vertices.shape) * light[:, None])[faces]
-        first, second = triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0]
-        front = first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0] < 0  # normals that point to the camera
-        corners.append(_quartered(triangles[front]))
-        shades.append(_quartered(shade[front]))
-    points, colors = np.concatenate(corners), np.concatenate(shades).mean(1)
-    fixed = np.round(np.clip(points[:, :, :2], -1e5, 1e5) * 16).astype(np.int32)
-    for index in np.argsort(-points[:, :, 2].mean(1)):
-        cv2.fillConvexPoly(canvas, fixed[index], colors[index].tolist(), cv2.LINE_AA, shift=4)
+        points.append(np.c_[view.project(vertices), vertices[:, 2]])
+        triangles.append(faces + count)
+        colors.append(np.broadcast_to(color, vertices.shape) * light[:, None])
+        count += len(vertices)
+    view.painter(canvas, np.concatenate(points), np.concatenate(triangles), np.concatenate(colors))
+
+
+def _fill(canvas: NDArray, points: NDArray, faces: NDArray, colors: NDArray) -> None:
+    """A `Painter`: far triangles first, those that face away not at all."""
+    corners = points[faces]
+    first, second = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    front = first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0] < 0  # normals that point to the camera
+    corners, shades = _quartered(corners[front]), _quartered(colors[faces[front]]).mean(1)
+    fixed = np.round(np.clip(corners[:, :, :2], -1e5, 1e5) * 16).astype(np.int32)
+    for index in np.argsort(-corners[:, :, 2].mean(1)):
+        cv2.fillConvexPoly(canvas, fixed[index], shades[index].tolist(), cv2.LINE_AA, shift=4)
 
 
 def _normals(vertices: NDArray, faces: NDArray) -> NDArray:

@@ -48,6 +48,8 @@ def to_arrays(capture: Capture) -> dict[str, NDArray]:
         arrays |= {f"hand_{hand.side}_{key}": getattr(hand, key) for key in HAND_KEYS}
     for name, value in capture.params.items():
         arrays[f"params_{name}"] = value
+    if capture.notes:
+        arrays["notes"] = np.array(capture.notes)
     for prefix in ("quality", "timings"):
         arrays |= {f"{prefix}_{name}": np.float32(value) for name, value in getattr(capture, prefix).items()}
     return {key: np.asarray(value) for key, value in arrays.items()}
@@ -95,20 +97,22 @@ def _assemble(arrays: Mapping[str, NDArray]) -> Capture:
         frame=int(arrays["frame"]),
         camera=Camera(
             (width, height),
-            matrix=floats("camera_matrix") if perspective else None,
+            matrix=floats("camera_matrix") if perspective or "camera_matrix" in arrays else None,
             ortho=None if perspective else floats("camera_ortho"),
         ),
         head=Head(**part("head", HEAD_KEYS)) if "head_vertices" in arrays else None,
         hands=tuple(Hand(side=side, **part(f"hand_{side}", HAND_KEYS)) for side in sides),
         contact_state=str(arrays["contact_state"]),  # type: ignore[arg-type]
         contact_probability=float(arrays["contact_probability"]),
+        notes=tuple(str(note) for note in arrays.get("notes", ())),
         **groups,
     )
 
 
 def _check(capture: Capture) -> None:
-    camera = capture.camera
-    _check_arrays("camera", {"matrix": (3, 3)} if camera.matrix is not None else {"ortho": (3,)}, camera)
+    shapes = {"matrix": (3, 3), "ortho": (3,)}
+    there = {name: shape for name, shape in shapes.items() if getattr(capture.camera, name) is not None}
+    _check_arrays("camera", there, capture.camera)
     if capture.head is not None:
         _check_mesh("head", HEAD_KEYS, capture.head)
     for hand in capture.hands:

@@ -24,7 +24,7 @@ class Pipeline:
 
     device = "test"
 
-    def capture(self, picture: object, *, engine: str, hand: str, source: str, report: Progress) -> Capture:
+    def capture(self, picture: object, *, engine: str, source: str, report: Progress, **how: object) -> Capture:
         name = source if not isinstance(picture, str) else Path(picture).name
         report("loading", 0.0)
         if "crash" in name:

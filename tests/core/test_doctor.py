@@ -14,23 +14,43 @@ import pytest
 
 from dice_core import doctor as module
 from dice_core import paths
+from dice_core.body.kinds import KINDS, converted
 from dice_core.doctor import Check, doctor, render
 from dice_core.installer.plan import installed
 from dice_core.paths import MARKER, ROOT
+
+OFFICIAL = {kind.file for kind in KINDS.values()}
 
 
 def by_name(checks: list[Check]) -> dict[str, Check]:
     return {check.name: check for check in checks}
 
 
-def test_healthy_runtime(runtime: Path) -> None:
-    checks = doctor(runtime)
+def test_healthy_runtime(runtime: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All is well but the official files, which only the user can bring."""
+    monkeypatch.setenv("DICE_MODELS", str(tmp_path / "none"))
+    checks = [check for check in doctor(runtime) if check.name not in OFFICIAL]
     assert all(check.ok for check in checks), render(checks)
     found = by_name(checks)
     assert found["python"].detail.startswith(sys.version.split()[0])
     assert "numpy" in found["packages"].detail and "libigl" in found["packages"].detail
     assert found["device"].detail.startswith("CPU") or found["device"].detail.startswith("CUDA")
     assert found["models"].detail.startswith("5 files verified")
+
+
+def test_official_files(runtime: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each by its official name: there with its licence, or missing with the page to get it from."""
+    monkeypatch.setenv("DICE_MODELS", str(tmp_path / "models"))
+    alone = by_name(doctor(tmp_path / "no runtime"))
+    assert alone["official files"].ok and not OFFICIAL & set(alone), "who has no dice engine misses nothing"
+    (tmp_path / "models").mkdir()
+    converted(tmp_path / "models", "mano_right").touch()
+    found = by_name(doctor(tmp_path / "no runtime"))
+    assert OFFICIAL <= set(found)
+    assert found["MANO_RIGHT.pkl"].ok and "MANO licence" in found["MANO_RIGHT.pkl"].detail
+    assert not found["generic_model.pkl"].ok and "https://flame.is.tue.mpg.de" in found["generic_model.pkl"].remedy
+    assert not found["model.bin"].ok and "dice_core convert" in found["model.bin"].remedy
+    assert found["stiffness_final.npy"].ok, "captures do not need it"
 
 
 def test_nothing_installed(tmp_path: Path) -> None:
