@@ -19,7 +19,7 @@ from pathlib import Path
 import bpy
 
 from ..dice_core.result import store
-from ..dice_core.types import Capture, Progress, silent
+from ..dice_core.types import Capture, Crop, Progress, silent
 from . import capture_job, preferences
 from .scene import photo
 from .scene.build import build, parts
@@ -32,6 +32,8 @@ def capture(
     *,
     engine: str = "open",
     hand: str = "auto",
+    crop: Crop | None = None,
+    precision: str = "exact",
     scene: bpy.types.Scene | None = None,
     report: Progress = silent,
 ) -> bpy.types.Collection:
@@ -42,9 +44,13 @@ def capture(
     picture
         A picture file, or an image in Blender.
     engine
-        `open`.
+        `open`, or `dice`: the official network, once its files were converted (`python -m dice_core convert`).
     hand
         `auto`, `right`, `left` or `both`: the person's own.
+    crop
+        Left, top and side of a square in pixels of the picture: look at that part only.
+    precision
+        Of the dice engine: `exact`, or `fast` for TF32 on GPUs that have it.
     scene
         Where to put the result; the context's scene when left out.
     report
@@ -61,7 +67,8 @@ def capture(
         With a message and a remedy: no runtime, no such picture, nothing found in it, ...
     """
     chosen = photo.from_image(picture) if isinstance(picture, bpy.types.Image) else photo.from_path(picture)
-    result = capture_job.run(chosen, engine=engine, hand=hand, runtime=preferences.runtime(), report=report)
+    request = capture_job.Request(engine, hand, crop, precision)
+    result = capture_job.run(chosen, request, runtime=preferences.runtime(), report=report)
     return import_capture(result, chosen, scene=scene)
 
 

@@ -16,12 +16,22 @@ from ..dice_core import protocol
 from ..dice_core.client import Client, finish
 from ..dice_core.errors import Cancelled, DiceError, WorkerDied
 from ..dice_core.result.store import from_arrays
-from ..dice_core.types import Capture, Progress, silent
+from ..dice_core.types import Capture, Crop, Progress, silent
 from . import jobs
 from .scene.photo import Photo
 
 PATIENCE = 2.0  # seconds the worker may take to obey a cancel before it is ended
 IDLE = 300.0  # seconds after the last capture until the worker ends
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to capture how: see `api.capture`."""
+
+    engine: str = "open"
+    hand: str = "auto"
+    crop: Crop | None = None
+    precision: str = "exact"
 
 
 @dataclass
@@ -41,10 +51,8 @@ class CaptureJob:
 
     belongs_to_file = True
 
-    def __init__(
-        self, photo: Photo, *, engine: str, hand: str, runtime: Path, done: Callable[[Capture], None]
-    ) -> None:
-        self.photo, self.engine, self.hand, self.done = photo, engine, hand, done
+    def __init__(self, photo: Photo, request: Request, *, runtime: Path, done: Callable[[Capture], None]) -> None:
+        self.photo, self.request, self.done = photo, request, done
         self.stage, self.fraction, self.cancelling = "Starting", 0.0, False
         self.client = _ready(runtime)
         self._submitted = False
@@ -70,7 +78,7 @@ class CaptureJob:
         release()
 
     def _submit(self) -> None:
-        submit(self.client, self.photo, self.engine, self.hand)
+        submit(self.client, self.photo, self.request)
         self._submitted = True
 
     def _take_all(self) -> bool:
@@ -104,13 +112,13 @@ class CaptureJob:
         return False
 
 
-def run(photo: Photo, *, engine: str, hand: str, runtime: Path, report: Progress = silent) -> Capture:
+def run(photo: Photo, request: Request, *, runtime: Path, report: Progress = silent) -> Capture:
     """Capture and wait for the result. Raises the job's `DiceError`, and one when another job is running."""
     if jobs.state.job is not None:  # it would lose its answers to us, or the runtime's files are being replaced
         raise DiceError("Another capture or an installation is running.", "Wait for it, or cancel it.")
     client = _ready(runtime)
     warm.greeted = True  # `finish` reads the greeting
-    submit(client, photo, engine, hand)
+    submit(client, photo, request)
     try:
         return finish(client, report)
     except BaseException as error:
@@ -121,10 +129,10 @@ def run(photo: Photo, *, engine: str, hand: str, runtime: Path, report: Progress
         _rest()
 
 
-def submit(client: Client, photo: Photo, engine: str, hand: str) -> None:
+def submit(client: Client, photo: Photo, request: Request) -> None:
     """Send the photograph: its path, or its pixels."""
     path = "" if photo.path is None else str(photo.path)
-    client.submit(path, image=photo.pixels, source=photo.source, engine=engine, hand=hand)
+    client.submit(path, image=photo.pixels, source=photo.source, **vars(request))
 
 
 def release(wait: bool = False) -> None:

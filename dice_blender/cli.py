@@ -11,6 +11,7 @@ from pathlib import Path
 import bpy
 
 from ..dice_core.errors import Cancelled, DiceError
+from ..dice_core.types import PRECISIONS, crop
 from . import api
 from .compat import node_tree
 
@@ -42,8 +43,10 @@ def _parser() -> argparse.ArgumentParser:
     capture = commands.add_parser("capture", help="capture a photograph into a new .blend file")
     capture.add_argument("photo", type=Path, help="picture file of a face, a hand, or both")
     capture.add_argument("-o", "--output", type=Path, required=True, metavar="SCENE.blend", help="file to write")
-    capture.add_argument("--engine", default="open", help="open (default)")
+    capture.add_argument("--engine", default="open", help="open (default), or dice: the official network")
     capture.add_argument("--hand", default="auto", choices=("auto", "right", "left", "both"), help="the person's own")
+    capture.add_argument("--crop", type=crop, metavar="LEFT,TOP,SIDE", help="look at this square only, in pixels")
+    capture.add_argument("--precision", default="exact", choices=PRECISIONS, help="of the dice engine")
     return parser
 
 
@@ -51,7 +54,10 @@ def _capture(options: argparse.Namespace) -> None:
     output = options.output.absolute()
     output = _writable(output if output.suffix.lower() == ".blend" else output.with_name(f"{output.name}.blend"))
     fresh_scene()
-    collection = api.capture(options.photo.absolute(), engine=options.engine, hand=options.hand, report=_report)
+    collection = api.capture(
+        options.photo.absolute(), engine=options.engine, hand=options.hand, crop=options.crop,
+        precision=options.precision, report=_report,
+    )  # fmt: skip
     try:
         bpy.ops.wm.save_as_mainfile(filepath=str(output))
     except RuntimeError as error:

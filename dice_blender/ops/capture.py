@@ -82,8 +82,8 @@ def _start(settings: DICE_PG_settings, scene: str) -> None:
             told = f"{names[0]} stands between the camera and the captured head, or around them."
             jobs.state.notice = DiceError(told, "Move or hide it.")
 
-    runtime = preferences.runtime()
-    jobs.start(capture_job.CaptureJob(picture, engine="open", hand=settings.hand, runtime=runtime, done=done))
+    request = capture_job.Request(hand=settings.hand)
+    jobs.start(capture_job.CaptureJob(picture, request, runtime=preferences.runtime(), done=done))
 
 
 CLASSES = (DICE_OT_capture, DICE_OT_cancel)

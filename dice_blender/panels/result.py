@@ -7,6 +7,7 @@ import bpy
 
 from ..scene import build, contact
 from ..scene.deformation import key_of
+from .widgets import draw_text
 
 CONTACT = {
     "touch": ("Touch", "CHECKMARK"),
@@ -55,6 +56,8 @@ class DICE_PT_result(bpy.types.Panel):
             if key is not None and item[build.naming.PART] == "head":
                 column.prop(key, "value", text="Deformation", slider=True)
         _draw_quality(layout, collection)
+        for note in filter(None, collection.get("dice_notes", "").split("\n")):
+            draw_text(layout, context, note, "INFO")
 
 
 def _draw_contact(layout: bpy.types.UILayout, collection: bpy.types.Collection) -> None:

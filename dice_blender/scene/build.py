@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import bpy
 import numpy as np
@@ -48,7 +49,8 @@ def build(
     Returns
     -------
     bpy.types.Collection
-        Holds `Head`, `Hand.R`, `Hand.L` (those that were found) and `Camera`; `parts` tells them apart.
+        Holds `Head`, `Hand.R`, `Hand.L` (those that were found), `Camera` and, where an orthographic camera has a
+        perspective counterpart, `Camera Perspective`; `parts` tells them apart.
 
     Raises
     ------
@@ -64,8 +66,15 @@ def build(
             _link(collection, f"hand_{hand.side}", _hand(hand, origin))
         camera = add_camera(capture.camera, *_depths(capture), origin)
         _link(collection, "camera", camera)
+        cameras = [camera]
+        if capture.camera.model == "orthographic" and capture.camera.matrix is not None:
+            seen = replace(capture.camera, ortho=None)
+            cameras.append(add_camera(seen, *_depths(capture), origin, naming.PERSPECTIVE))
+            _link(collection, "camera_perspective", cameras[-1])
         if picture is not None:
-            show_photo(camera, photo.show(picture, capture.camera.image_size, pack))
+            image = photo.show(picture, capture.camera.image_size, pack)
+            for one in cameras:
+                show_photo(one, image)
         _note(collection, capture)
         scene.collection.children.link(collection)
         if match:
@@ -74,7 +83,7 @@ def build(
 
 
 def parts(collection: bpy.types.Collection) -> dict[str, bpy.types.Object]:
-    """The capture's objects by part: `head`, `hand_right`, `hand_left`, `camera`."""
+    """The capture's objects by part: `head`, `hand_right`, `hand_left`, `camera`, `camera_perspective`."""
     return {item[naming.PART]: item for item in collection.objects if naming.PART in item}
 
 
@@ -151,3 +160,4 @@ def _note(collection: bpy.types.Collection, capture: Capture) -> None:
         collection[f"dice_{name}"] = getattr(capture, name)
     collection["dice_quality"] = dict(capture.quality)
     collection["dice_seconds"] = dict(capture.timings)
+    collection["dice_notes"] = "\n".join(capture.notes)

@@ -15,26 +15,28 @@ CLIP_START = 0.01
 ORTHO_DISTANCE = 1.0  # metres in front of the nearest vertex; any distance gives the same picture
 
 
-def add_camera(camera: Camera, nearest: float, farthest: float, origin: NDArray) -> bpy.types.Object:
+def add_camera(
+    camera: Camera, nearest: float, farthest: float, origin: NDArray, name: str = naming.CAMERA
+) -> bpy.types.Object:
     """A camera object, not yet in any collection.
 
     Parameters
     ----------
     camera
-        The photograph's camera.
+        The photograph's camera; its `model` is what the object becomes.
     nearest, farthest
         Range of z of everything that it must see, metres in camera space.
     origin
         The camera-space point at the world's origin.
     """
-    data = bpy.data.cameras.new(naming.CAMERA)
+    data = bpy.data.cameras.new(name)
     data.sensor_fit = "HORIZONTAL"
     data.sensor_width = SENSOR_WIDTH
     data.display_size = 0.1
     data.clip_start = CLIP_START
-    place = _perspective(data, camera) if camera.matrix is not None else _orthographic(data, camera, nearest)
+    place = _perspective(data, camera) if camera.model == "perspective" else _orthographic(data, camera, nearest)
     data.clip_end = max(100.0, 2 * (farthest - place[2]))
-    item = bpy.data.objects.new(naming.CAMERA, data)
+    item = bpy.data.objects.new(name, data)
     item.location = axes.to_world(place, origin)
     item.rotation_euler = axes.CAMERA_ROTATION
     return item

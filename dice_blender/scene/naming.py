@@ -9,6 +9,7 @@ COLLECTION = "DICE {}"
 HEAD = "Head"
 HANDS = {"right": "Hand.R", "left": "Hand.L"}
 CAMERA = "Camera"
+PERSPECTIVE = "Camera Perspective"  # beside an orthographic one: alike at the depth of the head
 
 BASIS = "Basis"  # shape key: the surface without contact deformation
 DEFORMATION = "Deformation"  # shape key: the surface with it
@@ -24,7 +25,7 @@ IRISES_MATERIAL = "DICE Irises"
 MOUTH_MATERIAL = "DICE Mouth"
 CONTACT_MATERIAL = "DICE Contact"
 
-PART = "dice_part"  # custom property of an object: head, hand_right, hand_left or camera
+PART = "dice_part"  # custom property of an object: head, hand_right, hand_left, camera, camera_perspective
 NAME_BYTES = 63 - len(".001")  # Blender 4 cuts names at 63 bytes; a second capture gets a number
 
 
