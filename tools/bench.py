@@ -14,6 +14,7 @@ import resource
 import statistics
 import time
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
@@ -21,6 +22,7 @@ from dice_core.client import Client, finish  # noqa: E402
 from dice_core.paths import runtime_dir  # noqa: E402
 from dice_core.pipeline import Pipeline  # noqa: E402
 from dice_core.result.store import atomic  # noqa: E402
+from tools import bench_network  # noqa: E402
 from tools.demo import ROOT, SAMPLE  # noqa: E402
 
 
@@ -29,9 +31,12 @@ def main() -> None:
     parser.add_argument("photo", type=Path, nargs="?", default=SAMPLE)
     parser.add_argument("--repeats", type=int, default=15)
     options = parser.parse_args()
-    figures = measure(options.photo, options.repeats)
-    for name, value in figures.items():
-        print(f"{name:<28}{value:10.3f}")
+    figures: dict[str, Any] = measure(options.photo, options.repeats)
+    figures["network"] = bench_network.measure(options.repeats)
+    network = {f"network.{name}": value for name, value in figures["network"].items()}
+    for name, value in (figures | network).items():
+        if name != "network":
+            print(f"{name:<28}{value:14.6g}")
     with atomic(ROOT / "out" / "bench.json") as temporary:
         temporary.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 

@@ -184,7 +184,7 @@ def state(sizes: Sizes) -> dict[str, Tensor]:
             tensors[f"{norm}.weight"] = 1 + 0.1 * torch.randn(shape, generator=random)
             tensors[f"{norm}.bias"] = 0.1 * torch.randn(shape, generator=random)
             tensors[f"{norm}.running_mean"] = 0.1 * torch.randn(shape, generator=random)
-            tensors[f"{norm}.running_var"] = 0.5 + torch.rand(shape, generator=random)
+            tensors[f"{norm}.running_var"] = 3 * (0.5 + torch.rand(shape, generator=random))  # tames residual sums
             tensors[f"{norm}.num_batches_tracked"] = torch.tensor(7)
         elif name.endswith("LayerNorm.weight"):
             tensors[name] = 1 + 0.1 * torch.randn(shape, generator=random)

@@ -13,9 +13,11 @@ from torch import Tensor
 from ..errors import DiceError
 from ..types import Precision
 from .device import Device, computing, meaning
+from .memory import frugal
 from .model import DiceNetwork, Prediction
+from .preprocess import SIZE
 
-BATCH = {"cuda": 32, "mps": 8, "cpu": 4}
+BATCH = {"cuda": 32, "mps": 8, "cpu": 1}  # a CPU gains nothing from more, but for using more memory
 FEW = 2  # pictures of one capture; batches as small as this wait for launches rather than for arithmetic
 OUT_OF_MEMORY = ("out of memory", "ALLOC_FAILED", "can't allocate memory")
 
@@ -93,8 +95,11 @@ class Runner:
         self.device, self._batch = device, BATCH[device.kind]
         self._graphs: dict[int, Callable[[Tensor], Prediction]] = {}
         vars(self).pop("_network", None)  # what takes its place needs its memory
-        self._network = self._load().optimize(device.kind)
         self._template = [part.to(device.kind) for part in self._template]
+        with frugal():
+            self._network = self._load().optimize(device.kind)
+            if device.kind == "cpu":  # at its first picture it rearranges what is left to rearrange
+                self._network(torch.zeros(1, 3, SIZE, SIZE), *self._template)
 
     def _give_way(self, error: RuntimeError, tried: int) -> None:
         """Go on with smaller batches than were tried, or on the CPU. What is wrong otherwise is raised."""
