@@ -12,7 +12,7 @@ from bpy_extras.object_utils import world_to_camera_view
 from dice_capture.dice_blender import api
 from dice_capture.dice_core.types import Camera
 from mathutils import Vector
-from synthetic import CAMERAS, capture
+from synthetic import CAMERAS, LANDSCAPE, capture
 
 
 @pytest.mark.parametrize("camera", CAMERAS.values(), ids=CAMERAS)
@@ -30,6 +30,22 @@ def test_projects_like_the_photograph(camera: Camera) -> None:
         pixels = np.array([(view.x, 1 - view.y) for view in seen]) * camera.image_size
         assert np.abs(pixels - camera.project(mesh.vertices)).max() < 0.05
         assert min(view.z for view in seen) > scene.camera.data.clip_start
+
+
+def test_two_cameras_for_one_photograph() -> None:
+    """The official network sees without perspective; the camera that looks from where the photographer stood is ready
+    beside it. Both must see the meshes where the core's projections do."""
+    both = Camera(LANDSCAPE.image_size, matrix=LANDSCAPE.matrix, ortho=np.float32([620, 168.5, 101.0]))
+    made = capture(both)
+    parts = api.parts(api.import_capture(made))
+    bpy.context.view_layer.update()
+    scene, head = bpy.context.scene, parts["head"]
+    assert scene.camera == parts["camera"] and parts["camera_perspective"].name == "Camera Perspective"
+    for part, camera in (("camera", both), ("camera_perspective", LANDSCAPE)):
+        seen = [world_to_camera_view(scene, parts[part], head.matrix_world @ v.co) for v in head.data.vertices]
+        pixels = np.array([(view.x, 1 - view.y) for view in seen]) * both.image_size
+        assert np.abs(pixels - camera.project(made.head.vertices)).max() < 0.05
+        assert parts[part].data.show_background_images is False  # no photograph was given
 
 
 @pytest.mark.parametrize("camera", CAMERAS.values(), ids=CAMERAS)

@@ -70,20 +70,28 @@ def open_engine(pipeline):
 
 
 @pytest.fixture(scope="session")
-def official_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A models folder as `convert` leaves it. Bodies and network are made up, and small where they can be."""
+def official_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Everything that the dice engine needs, as its users have it, but made up, and small where it can be."""
     torch = pytest.importorskip("torch", reason="torch is not installed (install_deps.py --engine dice)")
-    from dice_core.convert import convert
-    from tests.core.bodies import official_files
+    from tests.core.bodies import official_files as made
     from tools.made_up_network import ON_OFFICIAL_MESHES, state
 
-    files, folder = tmp_path_factory.mktemp("official"), tmp_path_factory.mktemp("models")
-    official_files.write_all(files, official_files.mano_data(), official_files.flame_data())
+    files = tmp_path_factory.mktemp("official")
+    made.write_all(files, made.mano_data(), made.flame_data())
     network = state(ON_OFFICIAL_MESHES)
     network["cam_param_fc3.weight"] /= 100
     network["cam_param_fc3.bias"] = torch.tensor([50.0, 112.0, 100.0])  # 500 pixels a metre, amid the crop
-    torch.save(network, files / "state_dict.bin")
-    report = convert([files], folder)
+    torch.save(network, files / "model.bin")
+    return files
+
+
+@pytest.fixture(scope="session")
+def official_models(official_files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same as `convert` leaves it."""
+    from dice_core.convert import convert
+
+    folder = tmp_path_factory.mktemp("models")
+    report = convert([official_files], folder)
     assert not report.missing and not report.refused, report
     return folder
 
@@ -116,12 +124,15 @@ def command(runtime: Path, tmp_path: Path) -> Callable[..., Ran]:
 def make_capture() -> Callable[..., Capture]:
     """Made-up captures with the right shapes; the numbers mean nothing."""
 
-    def make(*, head: bool = True, sides: tuple[str, ...] = ("right",), orthographic: bool = False) -> Capture:
+    def make(
+        *, head: bool = True, sides: tuple[str, ...] = ("right",), orthographic: bool = False, both: bool = False,
+        notes: tuple[str, ...] = (),
+    ) -> Capture:  # fmt: skip
         random = np.random.default_rng(5)
-        camera = (
-            Camera((640, 480), ortho=np.float32([900, 310, 250]))
-            if orthographic
-            else Camera((640, 480), matrix=np.float32([[700, 0, 320], [0, 700, 240], [0, 0, 1]]))
+        camera = Camera(
+            (640, 480),
+            matrix=np.float32([[700, 0, 320], [0, 700, 240], [0, 0, 1]]) if both or not orthographic else None,
+            ortho=np.float32([900, 310, 250]) if both or orthographic else None,
         )
         return Capture(
             engine="open",
@@ -135,6 +146,7 @@ def make_capture() -> Callable[..., Capture]:
             params={"head_identity": np.float32(random.normal(size=40)), "names": np.array(["jawOpen", "ä"])},
             quality={"face_error": 0.5, "pressed_mm": 3.25},
             timings={"landmarks": 0.125},
+            notes=notes,
         )
 
     return make

@@ -205,6 +205,18 @@ def test_a_bystanders_hand_does_not_count(pipeline, pixels, found):
     assert np.abs(at - hand).max() < 0.2 * np.ptp(face[:, 0])
 
 
+def test_a_crop_chooses_among_people(pipeline, pixels):
+    """Of a picture with the sample at the right, what lies there is captured, in the pixels of the whole."""
+    wide = np.ascontiguousarray(np.hstack([pixels, pixels]))
+    width, height = pixels.shape[1], pixels.shape[0]
+    side = float(min(width, height))
+    left, right = (pipeline.capture(wide, source="twins", crop=(x, 0.0, side)) for x in (0.0, float(width)))
+    seen = [one.camera.project(one.head.landmarks) for one in (left, right)]
+    assert np.abs(seen[1] - seen[0] - [width, 0]).max() < 0.1 * np.ptp(seen[0][:, 0])
+    assert [one.contact_state for one in (left, right)] == ["touch", "touch"]
+    assert left.camera.image_size == right.camera.image_size == (2 * width, height)
+
+
 def painted(pixels: np.ndarray, points: np.ndarray, grow: float) -> np.ndarray:
     """Without what lies about some points."""
     mask = np.zeros(pixels.shape[:2], np.uint8)

@@ -39,6 +39,8 @@ def assert_same(one, other, name: str = "capture") -> None:
 CASES = {
     "perspective": {},
     "orthographic": {"orthographic": True},
+    "both cameras": {"both": True},
+    "notes": {"notes": ("The head fills 70% of the crop.", "Größer.")},
     "no head": {"head": False},
     "no hand": {"sides": ()},
     "two hands": {"sides": ("right", "left")},
