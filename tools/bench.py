@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long a capture takes, by stage: `make bench [PHOTO=path]`. Prints a table and writes out/bench.json.
+"""How long a capture takes, by stage, and the official network: `make bench [PHOTO=path]`. Writes out/bench.json.
 
 Every figure is the median of the repeats in one process after a warm-up, so that stages can be compared as ratios of
 one run. Peak memory is the process' own.
@@ -22,7 +22,6 @@ from dice_core.client import Client, finish  # noqa: E402
 from dice_core.paths import runtime_dir  # noqa: E402
 from dice_core.pipeline import Pipeline  # noqa: E402
 from dice_core.result.store import atomic  # noqa: E402
-from tools import bench_network  # noqa: E402
 from tools.demo import ROOT, SAMPLE  # noqa: E402
 
 
@@ -32,6 +31,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=15)
     options = parser.parse_args()
     figures: dict[str, Any] = measure(options.photo, options.repeats)
+    from tools import bench_network  # now: torch is none of the open engine's memory
+
     figures["network"] = bench_network.measure(options.repeats)
     network = {f"network.{name}": value for name, value in figures["network"].items()}
     for name, value in (figures | network).items():

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 
 import numpy as np
 import torch
@@ -15,7 +16,6 @@ from ..types import Precision
 from .device import Device, computing, meaning
 from .memory import frugal
 from .model import DiceNetwork, Prediction
-from .preprocess import SIZE
 
 BATCH = {"cuda": 32, "mps": 8, "cpu": 1}  # a CPU gains nothing from more, but for using more memory
 FEW = 2  # pictures of one capture; batches as small as this wait for launches rather than for arithmetic
@@ -44,7 +44,7 @@ class Runner:
     def __init__(
         self, load: Callable[[], DiceNetwork], template: Sequence[NDArray], device: Device, precision: Precision
     ) -> None:
-        self._load, self._precision = load, precision
+        self._load, self._precision, self._fresh = load, precision, True
         self._template = [torch.from_numpy(np.float32(part))[None] for part in template]
         self._lacks = {"precision": meaning(precision, device)}
         try:
@@ -75,9 +75,11 @@ class Runner:
         return Prediction(*map(np.concatenate, zip(*parts, strict=True)))  # type: ignore[arg-type]
 
     def _answer(self, images: Tensor) -> Prediction:
-        with computing(self._precision):
+        # At its first picture a network on the CPU rearranges its convolutions' weights.
+        with frugal() if self._fresh else nullcontext(), computing(self._precision):
             prediction = self._predictor(images)(images)
             together = torch.cat([part.flatten(1) for part in prediction], 1).cpu()  # the only wait
+        self._fresh = False
         parts = together.split([part[0].numel() for part in prediction], 1)
         shaped = (part.reshape(whole.shape).numpy() for part, whole in zip(parts, prediction, strict=True))
         return Prediction(*shaped)
@@ -98,8 +100,7 @@ class Runner:
         self._template = [part.to(device.kind) for part in self._template]
         with frugal():
             self._network = self._load().optimize(device.kind)
-            if device.kind == "cpu":  # at its first picture it rearranges what is left to rearrange
-                self._network(torch.zeros(1, 3, SIZE, SIZE), *self._template)
+        self._fresh = True
 
     def _give_way(self, error: RuntimeError, tried: int) -> None:
         """Go on with smaller batches than were tried, or on the CPU. What is wrong otherwise is raised."""

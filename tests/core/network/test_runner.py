@@ -19,11 +19,6 @@ CPU = Device("cpu", "CPU: no CUDA device was found.")
 GPU = Device("cpu:0", "CUDA: A card.", True)
 
 
-@pytest.fixture(autouse=True)
-def small_pictures(monkeypatch):
-    monkeypatch.setattr(module, "SIZE", 64)
-
-
 @pytest.fixture
 def images() -> np.ndarray:
     return np.random.default_rng(5).normal(size=(7, 3, 64, 64)).astype(np.float32)
@@ -65,7 +60,6 @@ def made(made_up, template, monkeypatch):
 def test_batches_are_the_pictures_one_by_one(made, images, made_up, template, monkeypatch):
     monkeypatch.setitem(module.BATCH, "cpu", 3)
     runner, sizes = made(CPU)
-    sizes.clear()  # a picture of nothing, when it was made
     prediction = runner.run(images)
     assert sizes == [("cpu", 3), ("cpu", 3), ("cpu", 1)] and runner.notes == ()
     plain = DiceNetwork.from_state_dict(made_up(), heads=2)
