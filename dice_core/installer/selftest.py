@@ -16,7 +16,6 @@ import time
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from ..landmarks import models
 
@@ -77,12 +76,11 @@ def device(wants_torch: bool) -> str:
     """What the engines compute on, in words."""
     if not wants_torch:
         return "CPU: the open engine needs no GPU"
-    torch: Any = sys.modules.get("torch")
-    if torch is None:
+    if "torch" not in sys.modules:
         return "unknown: torch cannot be imported"
-    if torch.cuda.is_available():
-        return f"CUDA: {torch.cuda.get_device_name(0)}"
-    return f"CPU: torch {torch.__version__} finds no CUDA device"
+    from ..network.device import choose
+
+    return choose().reason.removesuffix(".")
 
 
 def main(folder: Path, extra: list[str]) -> None:
