@@ -37,7 +37,8 @@ has = [util.find_spec(name) is not None for name in ("venv", "ensurepip")]
 print(json.dumps([sys.executable, sys.version_info[:2], sys.version.split()[0], pip, *has]))
 """
 CERTIFICATE = "CERTIFICATE_VERIFY_FAILED"
-MISSING = r"No matching distribution found for (\S+)"
+# The second is how pip puts it where its settings hold a constraint on a package that it does not find.
+MISSING = r"(?:No matching distribution found for|Cannot install) (\S+?)(?: because these package versions.*)?(?:\n|$)"
 NETWORK = (
     r"NewConnectionError|NameResolution|name resolution|ConnectTimeout|ReadTimeout|Max retries|ProxyError|SSLError"
     r"|IncompleteRead|Connection (?:refused|reset|aborted|broken)"

@@ -23,6 +23,11 @@ from dice_core.installer import environment, plan
         ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.", "not the one that was pinned"),
         ("SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED] certificate", "not trusted"),
         ("ERROR: No matching distribution found for libigl==2.6.3", r"finds no libigl==2\.6\.3"),
+        (
+            "ERROR: Cannot install torch==2.13.0+cpu because these package versions have conflicting dependencies.\n"
+            "The conflict is caused by:\n    The user requested (constraint) torch<=3\nERROR: ResolutionImpossible",
+            r"finds no torch==2\.13\.0\+cpu for",
+        ),
         ("WARNING: old\nsomething unheard of", "pip failed: something unheard of"),
         ("", "left no message"),
     ],
