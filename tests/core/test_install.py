@@ -118,6 +118,11 @@ install(Request(Path({str(world.target)!r}), dev=True, blender=True), lambda *sa
     assert not list(world.target.glob("*/half-*"))
 
 
+def hears_ctrl_c() -> None:
+    """What a shell puts into the background with & hears nothing, nor do its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_ends_pip_too_and_says_how_to_go_on(world: World) -> None:
     world.set(hang="open.txt")
     script = f"""
@@ -129,7 +134,8 @@ import install_deps
 sys.argv = ["install_deps.py", "--target", {str(world.target)!r}]
 sys.exit(install_deps.guarded(lambda: install_deps.act(install_deps.arguments())))
 """
-    process = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stderr=subprocess.PIPE, text=True,
+                               preexec_fn=hears_ctrl_c)  # fmt: skip
     _wait_for(lambda: list(world.target.glob("*/half-open.txt")))
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=10)
