@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..body.bodies import Bodies
 from ..body.openbody import head_model
-from ..errors import NothingFound
+from ..errors import DiceError, NothingFound
 from ..evaluate.plausibility import judge
 from ..fit.camera import guess_camera
 from ..fit.head import face_width
@@ -25,13 +25,14 @@ from ..landmarks.people import OWN, assign_sides, distance, find_people
 from ..landmarks.regions import Region
 from ..network import checkpoint, device
 from ..network.extras import with_body_layer
-from ..network.model import PRESENT, Prediction
+from ..network.model import PRESENT, DiceNetwork, Prediction
 from ..network.preprocess import LARGE_HEAD, SIZE, choose_crop, crop_pixels, normalise
 from ..network.runner import Runner
 from ..types import SIDES, Camera, Capture, Crop, Frame, Hand, HandChoice, Head, Precision, Progress, Side
 from .base import BETTER_PICTURE, Clock
 from .runs import Run, answers, one_head
 
+SIZES = {"hand_sub": 195, "hand": 778, "head_sub2": 559, "head_sub1": 1675, "head": 5023, "cells": 49}
 STAGES = ("landmarks", "network", "bodies")
 PARAMETERS = ("cam_param", "presence", "rh_betas", "rh_transl", "rh_rot", "rh_pose", "face_shape", "face_exp",
               "face_pose", "face_rot", "face_transl")  # fmt: skip
@@ -89,7 +90,7 @@ class DiceEngine:
         self.bodies = with_body_layer(bodies, body_layer)
         self.counterparts = bodies.flame.counterparts()
         self.landmarker = Landmarker(landmarks)
-        self.runner = Runner(lambda: checkpoint.load(models), bodies.templates(), device.choose(), precision)
+        self.runner = Runner(lambda: _network(models), bodies.templates(), device.choose(), precision)
 
     @property
     def device(self) -> str:
@@ -150,6 +151,16 @@ class DiceEngine:
         square = crop_pixels(frame.pixels, replace(region, center=region.center / frame.scale,
                                                    side=region.side / frame.scale))  # fmt: skip
         return self.runner.run(normalise([square[:, ::-1] if side == "left" else square for side in sought.sides]))
+
+
+def _network(models: Path) -> DiceNetwork:
+    network = checkpoint.load(models)
+    if network.sizes != SIZES:
+        raise DiceError(
+            f"The network in {models} is made for other meshes or pictures: {network.sizes}, not {SIZES}.",
+            "Convert the model.bin of the DICE release.",
+        )
+    return network
 
 
 def _sides(hands: dict[Side, HandLandmarks]) -> tuple[Side, ...]:

@@ -14,6 +14,7 @@ from ..types import SIDES, Crop, Frame, HandChoice, Side
 from .litert import FaceLandmarks, HandLandmarks, Landmarker
 
 OCCLUDED = 0.3  # weight of face landmarks that a hand covers
+WIDEST = 4  # a crop, in sides of the picture
 OWN = 1.0  # face widths: a hand farther from the face than this may be somebody else's
 SURE = 0.9  # of its side, a hand is not taken for the other one
 
@@ -41,6 +42,11 @@ def _part(frame: Frame, crop: Crop | None) -> tuple[NDArray[np.uint8], NDArray]:
     if crop is None:
         return frame.pixels, np.zeros(2)
     left, top, side = crop
+    if side > WIDEST * max(frame.size):
+        raise DiceError(
+            f"The crop's side of {side:.0f} pixels is more than {WIDEST} times as long as {frame.source} is.",
+            f"Choose a crop within its {frame.size[0]} x {frame.size[1]} pixels.",
+        )
     low = np.clip(np.round(np.array([left, top]) / frame.scale), 0, [width, height]).astype(int)
     high = np.clip(np.round(np.array([left + side, top + side]) / frame.scale), 0, [width, height]).astype(int)
     if (high - low).min() < 1:

@@ -74,7 +74,13 @@ class Prediction(NamedTuple):
 
 
 class DiceNetwork(nn.Module):
-    """The network as the paper's code writes it down. `optimize` gives one that computes the same sooner."""
+    """The network as the paper's code writes it down. `optimize` gives one that computes the same sooner.
+
+    Attributes
+    ----------
+    sizes
+        Vertices of the meshes that it speaks of, and cells of the feature map that it makes of a picture.
+    """
 
     def __init__(self, weights: Weights, heads: Heads, layer_norm_eps: Eps) -> None:
         super().__init__()
@@ -84,6 +90,7 @@ class DiceNetwork(nn.Module):
         tokens = sum(self.counts)
         encoder = Encoder(weights, self.backbone.width, tokens, heads, layer_norm_eps)
         self.encoder: nn.Module = encoder
+        self.sizes = sizes | {"cells": encoder.cells}
         self.camera = Camera(weights, tokens)
         self.hand_regressor = Regressor(weights.at("hand_param_regressor.regressor"), sizes["hand"], HAND_PARAMETERS)
         self.face_regressor = Regressor(
@@ -129,7 +136,7 @@ class DiceNetwork(nn.Module):
         self.head_contact_up2 = weights.linear("head_contact_upsampling2", *head2)
         self.deform_up1 = weights.linear("head_deform_upsampling1", *head1)
         self.deform_up2 = weights.linear("head_deform_upsampling2", *head2)
-        return {"hand_sub": hand[0], "hand": hand[1], "head_sub2": head1[0], "head_sub1": head1[1]}
+        return {"hand_sub": hand[0], "hand": hand[1], "head_sub2": head1[0], "head_sub1": head1[1], "head": head2[1]}
 
     @torch.inference_mode()
     def optimize(self, device: torch.device | str = "cpu") -> DiceNetwork:

@@ -59,8 +59,8 @@ def choose_crop(face: NDArray, hands: list[NDArray], width: int, height: int) ->
     inside = MARGIN * float((high - low).max())
     side = max(inside, min(head / HEAD_SHARE, float(min(width, height))))
     centre = upright @ ((low + high) / 2)
+    centre = _within(centre, inside, side, upright, (width, height))
     if angle == 0:
-        centre = _within(centre, inside, side, (width, height))
         side = round(side)
         centre = np.round(centre - side / 2) + side / 2  # whole pixels, as the official crop's
     return Region(centre, side, angle), head / side
@@ -70,12 +70,13 @@ def _extent(points: NDArray) -> tuple[NDArray, NDArray]:
     return points.min(0), points.max(0)
 
 
-def _within(centre: NDArray, inside: float, side: float, size: tuple[int, int]) -> NDArray:
+def _within(centre: NDArray, inside: float, side: float, upright: NDArray, size: tuple[int, int]) -> NDArray:
     """The centre moved so that the square sticks out of the picture no more than it must to hold what is inside."""
     limits = np.array(size, float)
-    wanted = np.where(side < limits, np.clip(centre, side / 2, np.maximum(limits - side / 2, side / 2)), limits / 2)
+    reach = side / 2 * np.abs(upright).sum(1)  # of a turned square, along the picture's axes
+    wanted = np.where(2 * reach < limits, np.clip(centre, reach, np.maximum(limits - reach, reach)), limits / 2)
     slack = (side - inside) / 2
-    return np.clip(wanted, centre - slack, centre + slack)
+    return centre + upright @ np.clip((wanted - centre) @ upright, -slack, slack)
 
 
 def crop_pixels(pixels: NDArray[np.uint8], region: Region) -> NDArray[np.uint8]:

@@ -16,7 +16,7 @@ from ..errors import DiceError
 
 ANY = -1  # a size that the tensor itself decides
 AT_LEAST = 1 << 32  # AT_LEAST + n: n rows or more
-NAMED = 12  # faults that a message spells out
+NAMED = 12  # faults that a message spells out; what is missing, it names whole
 WIDEST = 1 << 20  # rows or columns; far above any real layer, far below what could hurt
 MOST = 64  # blocks, layers, modules in a row
 
@@ -99,9 +99,14 @@ class Weights:
 
     def finish(self) -> None:
         """Raise a `DiceError` that names all that was missing or did not fit."""
+        if not self.used:
+            raise DiceError(
+                f"The checkpoint is of another network: it has {some(list(self._tensors)) or 'no tensors at all'}.",
+                "Choose the model.bin of the DICE release.",
+            )
         if self._missing:
             raise DiceError(
-                f"The checkpoint lacks {len(self._missing)} tensors of the DICE network: {some(self._missing)}.",
+                f"The checkpoint lacks {len(self._missing)} tensors of the DICE network: {', '.join(self._missing)}.",
                 "Choose the model.bin of the DICE release; if it is that file, download it again.",
             )
         if self._misshapen:

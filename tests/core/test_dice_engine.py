@@ -24,6 +24,7 @@ from dice_core.network import checkpoint, preprocess  # noqa: E402
 from dice_core.paths import models_dir  # noqa: E402
 from dice_core.result.store import load, save  # noqa: E402
 from dice_core.types import Capture, Frame, silent  # noqa: E402
+from tools.made_up_network import Sizes, state  # noqa: E402
 
 pytestmark = [pytest.mark.torch, pytest.mark.slow]
 CROP = (60.0, 40.0, 640.0)
@@ -226,6 +227,22 @@ def test_no_face(engine, sample_frame, monkeypatch):
     assert engine.capture(sample_frame, "auto", silent, CROP).head is not None
     with pytest.raises(DiceError, match="outside of sample.jpg"):
         engine.capture(sample_frame, "auto", silent, (5000.0, 0.0, 100.0))
+
+
+def test_a_crop_far_larger_than_the_picture(engine, sample_frame):
+    capture = engine.capture(sample_frame, "right", silent, (-1000.0, -1000.0, 3000.0))
+    assert capture.head is not None
+    with pytest.raises(DiceError, match="more than 4 times as long as sample.jpg"):
+        engine.capture(sample_frame, "right", silent, (-5e5, -5e5, 1e6))
+
+
+def test_a_network_for_other_meshes(runtime, official_models, tmp_path):
+    for file in official_models.glob("*.npz"):
+        (tmp_path / file.name).symlink_to(file)
+    torch.save(state(Sizes(cells=49)), tmp_path / "state_dict.bin")
+    checkpoint.convert(tmp_path / "state_dict.bin", tmp_path)
+    with pytest.raises(DiceError, match="made for other meshes.*'head': 20"):
+        DiceEngine(models_dir(runtime), tmp_path)
 
 
 def test_a_large_head_is_noted(engine, sample_frame):

@@ -172,10 +172,20 @@ def test_another_network_is_refused():
         "": torch.zeros(1),
         ".": torch.zeros(1),
     }
-    with pytest.raises(DiceError, match="lacks [0-9]+ tensors"):
+    with pytest.raises(DiceError, match="of another network: it has conv1.weight"):
         DiceNetwork.from_state_dict(other)
-    with pytest.raises(DiceError, match="lacks"):
+    with pytest.raises(DiceError, match="no tensors at all"):
         DiceNetwork.from_state_dict({})
+
+
+def test_all_that_is_missing_is_named(made_up):
+    state = made_up()
+    gone = [name for name in state if name.startswith(("cam_param_fc", "trans_encoder.0.bert.encoder"))]
+    assert len(gone) > 12
+    with pytest.raises(DiceError) as raised:
+        DiceNetwork.from_state_dict({name: tensor for name, tensor in state.items() if name not in gone}, heads=2)
+    assert f"lacks {len(gone)} tensors" in raised.value.message
+    assert all(name in raised.value.message for name in gone)
 
 
 def test_absurd_numbers_of_parts(made_up):

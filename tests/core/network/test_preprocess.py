@@ -90,6 +90,20 @@ def test_the_crop_stays_in_the_picture_where_it_can(middle):
     assert (low == np.round(low)).all() and isinstance(region.side, int), "whole pixels: nothing is resampled twice"
 
 
+@pytest.mark.parametrize("middle", [(150, 180), (850, 180), (850, 720), (500, 450)])
+@pytest.mark.parametrize("tilt", [0.1, 0.4, -0.8])
+def test_a_turned_crop_stays_in_the_picture_where_it_can(middle, tilt):
+    face, hand, _ = person(tilt, middle=middle)
+    region, _ = choose_crop(face, [], 1000, 900)
+    corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * region.side / 2 @ region.rotation.T + region.center
+    assert holds(region, face)
+    freely = (choose_crop(face + 5000, [], 11000, 10900)[0].center - 5000 - region.center) @ region.rotation
+    out = np.maximum(-corners, corners - [1000, 900]).max()
+    slack = (region.side - 1.1 * 145) / 2
+    moved = np.abs(freely).max()
+    assert out < 1 or moved == pytest.approx(slack, rel=0.05), "moved as far as what must be inside lets it"
+
+
 def test_a_portrait_that_fills_the_picture():
     """No larger than the picture, unless head and hand need it."""
     face, hand, _ = person(middle=(150, 150), size=180, hand=(-60, 90))
