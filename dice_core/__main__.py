@@ -149,15 +149,15 @@ def _capture(options: argparse.Namespace) -> int:
 def _convert(options: argparse.Namespace) -> int:
     from .convert import convert, render
 
-    slots = {path: key for slot, key in SLOTS.items() if (path := getattr(options, slot))}
-    given = [*options.files, *slots]
-    if not given:
+    slots = {key: path for slot, key in SLOTS.items() if (path := getattr(options, slot))}
+    if not (options.files or slots):
         raise DiceError("No file was named.", "Name the official files, or a folder that holds them.")
     target = (options.output or official_models_dir()).absolute()
-    report = convert(given, target, slots)
+    report = convert(options.files, target, slots)
     sys.stdout.write(f"{render(report)}\nmodels folder: {target}\n")
-    refused = any(path in given for path, _ in report.refused)  # what lay in a folder is no mistake of the user's
-    return DiceError.exit_code if refused else 0
+    named = {*options.files, *slots.values()}
+    refused = any(path in named for path, _ in report.refused)  # what lay in a folder is no mistake of the user's
+    return DiceError.exit_code if refused or not report.converted else 0
 
 
 def _doctor(options: argparse.Namespace) -> int:

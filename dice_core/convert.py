@@ -10,14 +10,16 @@ from pathlib import Path
 
 import numpy as np
 
-from .body.containers import NPY, PICKLE, ZIP
-from .body.kinds import KINDS, NETWORK, converted, missing
-from .body.official import Found, Unrecognised, read
+from .body.containers import NPY
+from .body.kinds import KINDS, NETWORK, NETWORK_FILE, converted, missing
+from .body.official import Found, Suspicious, Unrecognised, is_model, read
 from .errors import DiceError, NotInstalled
-from .result.store import atomic
+from .files import atomic
 
 MOST_FILES = 20_000
-NAMES = {kind.file for kind in KINDS.values()}
+NAMES = {kind.file for kind in KINDS.values()} | {NETWORK_FILE}
+CHOOSE_ONE = "Choose the one that you mean."
+FLAME_NOTE = "Heads of other FLAME releases look alike: make sure that {name} is from FLAME 2020."
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Report:
     notes: tuple[str, ...] = ()
 
 
-def convert(paths: Iterable[Path], target: Path, slots: Mapping[Path, str] | None = None) -> Report:
+def convert(paths: Iterable[Path], target: Path, slots: Mapping[str, Path] | None = None) -> Report:
     """Recognise files, and those in folders, by content; write those that are needed into `target` as we read them.
 
     A file that is refused stops nothing: it is named in the report. Each file appears whole or not at all.
@@ -54,41 +56,81 @@ def convert(paths: Iterable[Path], target: Path, slots: Mapping[Path, str] | Non
     target
         The models folder. What was converted before stays, or is replaced when found again.
     slots
-        Of some paths the key that the user takes them for; they are refused when they are something else.
+        Further files by the key in KINDS that the user takes them for; they are refused when they are something else.
 
     Raises
     ------
     DiceError
         When `target` cannot be written to, or a folder has more than MOST_FILES files in it.
     """
-    found: dict[str, Found] = {}
+    done: dict[str, Path] = {}
     refused: list[tuple[Path, DiceError]] = []
-    for path, chosen in _files(paths):
-        try:
-            candidate = read(path)
-            _check_slot(candidate, (slots or {}).get(path))
-        except Unrecognised as error:
-            if chosen:
-                refused.append((path, error))
+    notes: list[str] = []
+    for _, found in sorted(_recognised(paths, slots or {}, refused), key=_preferred):
+        if found.key in done:
+            message = f"{found.path} is {KINDS[found.key].title} as well; {done[found.key]} was taken."
+            refused.append((found.path, DiceError(message, CHOOSE_ONE)))
             continue
+        if found.key == NETWORK:
+            try:
+                notes += _convert_network(found.path, target)
+            except DiceError as error:
+                refused.append((found.path, error))
+                continue
+        else:
+            _keep(found, target)
+        if found.key == "flame":
+            notes.append(FLAME_NOTE.format(name=found.path.name))
+        done[found.key] = found.path
+    return Report(done, refused, missing(target), tuple(notes))
+
+
+def _recognised(
+    paths: Iterable[Path], slots: Mapping[str, Path], refused: list[tuple[Path, DiceError]]
+) -> Iterator[tuple[bool, Found]]:
+    """The files that are needed, and whether the user chose each himself. Adds to `refused`."""
+    seen: set[Path] = set()
+    for key, path in slots.items():
+        seen.add(path.resolve())
+        try:
+            yield True, _in_slot(key, path)
         except DiceError as error:
             refused.append((path, error))
+    for path, chosen in _files(paths):
+        if path.resolve() in seen:
             continue
-        loser = _better(found, candidate)
-        if loser:
-            winner = found[loser.key].path
-            message = f"{loser.path} is {KINDS[loser.key].title} as well; {winner} was taken."
-            refused.append((loser.path, DiceError(message, "Choose the one that you mean.")))
-    notes: tuple[str, ...] = ()
-    if NETWORK in found:
+        seen.add(path.resolve())
         try:
-            notes = _convert_network(found[NETWORK].path, target)
+            yield chosen, read(path)
         except DiceError as error:
-            refused.append((found.pop(NETWORK).path, error))
-    for key, file in found.items():
+            if chosen or isinstance(error, Suspicious) or not isinstance(error, Unrecognised):
+                refused.append((path, error))
+
+
+def _preferred(candidate: tuple[bool, Found]) -> tuple[bool, bool]:
+    """Of several files of one kind the first is taken: one that the user chose, then one with its official name."""
+    chosen, found = candidate
+    return not chosen, found.path.name != KINDS[found.key].file
+
+
+def _in_slot(key: str, path: Path) -> Found:
+    """A file that the user takes for the one of this key."""
+    wanted = KINDS[key]
+    try:
+        found = read(path)
+    except Unrecognised:
         if key != NETWORK:
-            _write(converted(target, key), file)
-    return Report({key: file.path for key, file in found.items()}, refused, missing(target), notes)
+            raise
+        return Found(NETWORK, path, {})  # its own reader can say more
+    if found.key != key:
+        message = f"{path.name} is {KINDS[found.key].title}, not {wanted.title}."
+        raise DiceError(message, f"Choose {wanted.file} of the {wanted.source.name} page.")
+    return found
+
+
+def _keep(found: Found, target: Path) -> None:
+    with atomic(converted(target, found.key)) as temporary, open(temporary, "wb") as file:
+        np.savez(file, kind=np.array(found.key), **found.arrays)  # type: ignore[arg-type]
 
 
 def render(report: Report) -> str:
@@ -117,7 +159,7 @@ def _convert_network(path: Path, target: Path) -> tuple[str, ...]:
 
 def _files(paths: Iterable[Path]) -> Iterator[tuple[Path, bool]]:
     """Each file to look at, and whether the user chose it himself."""
-    for path in map(Path, paths):
+    for path in sorted(map(Path, paths), key=Path.is_dir):
         if not path.is_dir():
             yield path, True
             continue
@@ -129,31 +171,10 @@ def _files(paths: Iterable[Path]) -> Iterator[tuple[Path, bool]]:
                 yield file, False
 
 
-def _check_slot(found: Found, key: str | None) -> None:
-    if key and found.key != key:
-        wanted = KINDS[key]
-        message = f"{found.path.name} is {KINDS[found.key].title}, not {wanted.title}."
-        raise DiceError(message, f"Choose {wanted.file} of the {wanted.source.name} page.")
-
-
 def _promising(file: Path) -> bool:
     try:
         with open(file, "rb") as opened:
-            return opened.read(6).startswith((NPY, ZIP, PICKLE))
+            start = opened.read(9)
+            return start.startswith(NPY) or is_model(start)
     except OSError:
         return False
-
-
-def _better(found: dict[str, Found], candidate: Found) -> Found | None:
-    """Keep one file of each kind, that with its official name or else the first; gives the other."""
-    rival = found.get(candidate.key)
-    official = KINDS[candidate.key].file
-    if rival and (candidate.path.name != official or rival.path.name == official):
-        return candidate
-    found[candidate.key] = candidate
-    return rival
-
-
-def _write(path: Path, file: Found) -> None:
-    with atomic(path) as temporary, open(temporary, "wb") as opened:
-        np.savez(opened, kind=np.array(file.key), **file.arrays)  # type: ignore[arg-type]

@@ -19,9 +19,9 @@ from typing import Any
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from dice_core.client import Client, finish  # noqa: E402
+from dice_core.files import atomic  # noqa: E402
 from dice_core.paths import runtime_dir  # noqa: E402
 from dice_core.pipeline import Pipeline  # noqa: E402
-from dice_core.result.store import atomic  # noqa: E402
 from tools.demo import ROOT, SAMPLE  # noqa: E402
 
 

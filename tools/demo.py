@@ -22,11 +22,12 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 ROOT = Path(__file__).resolve().parent.parent
 
 from dice_core.errors import DiceError  # noqa: E402
+from dice_core.files import atomic  # noqa: E402
 from dice_core.media.decode import read_picture  # noqa: E402
 from dice_core.paths import environment_python, runtime_dir  # noqa: E402
 from dice_core.pipeline import Pipeline  # noqa: E402
 from dice_core.result.preview import write_preview  # noqa: E402
-from dice_core.result.store import atomic, save  # noqa: E402
+from dice_core.result.store import save  # noqa: E402
 from dice_core.types import Capture  # noqa: E402
 
 SAMPLE = ROOT / "tests" / "data" / "sample.jpg"

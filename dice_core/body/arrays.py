@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""NumPy arrays out of what `pickles.read_pickle` read: of NumPy, SciPy, chumpy and torch, none of which is asked.
+"""NumPy arrays out of what `untrusted.pickles` read: of NumPy, SciPy, chumpy and torch, none of which is asked.
 
 Every shape is checked against the bytes that are there before anything is made of it.
 """
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .pickles import Broken, Record, Reference
+from ..untrusted.pickles import Broken, Record, Reference
 
 LARGEST = 2**24  # numbers in one array; FLAME's shape basis has 6 million
 DEEPEST = 8  # arrays within arrays: chumpy's Select of a Ch of an ndarray is three
@@ -106,7 +106,7 @@ def sizes(shape: Any) -> tuple[int, ...]:
     """A shape, checked to be one and not too large."""
     dimensions = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
     if len(dimensions) > 8 or not all(type(size) is int and 0 <= size <= LARGEST for size in dimensions):
-        raise Broken(f"it has an array of shape {str(dimensions)[:60]}")
+        raise Broken("it has an array whose shape makes no sense")  # which may be anything: it is not shown
     if math.prod(dimensions) > LARGEST:
         raise Broken(f"it has an array of shape {dimensions}, larger than that of any body model")
     return dimensions

@@ -2,7 +2,7 @@
 """The files that the official network needs besides its own: which one a file is, and what is in it.
 
 They belong to their makers and come from the user. They are recognised by content, never by name alone, and read as
-data: see `pickles`.
+data: see `untrusted`.
 """
 
 from __future__ import annotations
@@ -16,29 +16,60 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DiceError, NotInstalled
-from .containers import LONGEST, PICKLE, ZIP, mapped, npy_header, read_container
+from ..files import UNREADABLE
+from ..untrusted.archive import ZIP, mapped
+from ..untrusted.mistaken import START, refuse_mistaken
+from ..untrusted.pickles import Broken, Refused, Truncated
+from . import flame, mano
+from .containers import LONGEST, PICKLE, npy_header, read_container
 from .kinds import KINDS, NETWORK, converted, where_from
-from .pickles import Broken, Refused, Truncated
-from .recognise import Wrong, arrays_of, body_of
+from .recognise import FLAME_FACES, MANO_FACES, Wrong, arrays_of, body_of
+from .topology import LEVELS
 
-# In the first megabyte of the network's file, whole or as a state dict.
+# In the first megabyte of the network's file, whole, as a state dict, or converted.
 NETWORK_MARKS = (b"metro.modeling", b"trans_encoder.0.")
 NETWORK_HEAD = 1 << 20
+ANY = -1  # a size that the file decides
 
-PREFIXES = (
-    (b"version https://git-lfs", "is a Git LFS pointer, not the file itself", "Fetch it with `git lfs pull`."),
-    (b"\x89PNG", "is a picture", ""),
-    (b"\xff\xd8\xff", "is a picture", ""),
-    (b"%PDF", "is a PDF document", ""),
-    (b"\x1f\x8b", "is a compressed archive", "Unpack it and choose the files in it."),
-    (b"7z\xbc\xaf", "is a compressed archive", "Unpack it and choose the files in it."),
-    (b"\xfd7zXZ", "is a compressed file", "Unpack it first."),
-)
-WEB_PAGE = (b"<!doctype", b"<html", b"<head", b"<?xml", b"<!--", b"<script")
+
+def _skinned(vertices: int, shapes: int, joints: int, faces: int) -> dict[str, tuple[int, ...]]:
+    return {
+        "template": (vertices, 3),
+        "shapedirs": (shapes, vertices, 3),
+        "posedirs": (9 * (joints - 1), vertices, 3),
+        "joint_regressor": (joints, vertices),
+        "weights": (vertices, joints),
+        "faces": (faces, 3),
+        "parents": (joints,),
+    }
+
+
+def _levels(part: str) -> dict[str, tuple[int, ...]]:
+    matrices = [f"{way}{level}" for way in ("down", "up") for level in range(len(LEVELS[part]) - 1)]
+    sizes = {"rows": (ANY,), "columns": (ANY,), "values": (ANY,), "shape": (2,)}
+    return {f"{matrix}_{name}": size for matrix in matrices for name, size in sizes.items()}
+
+
+# What a converted file holds: by key in KINDS, the shape of each array.
+LAYOUT: dict[str, dict[str, tuple[int, ...]]] = {
+    "mano_right": _skinned(mano.VERTICES, mano.BETAS, mano.JOINTS, MANO_FACES),
+    "flame": _skinned(flame.VERTICES, flame.SHAPE + flame.EXPRESSION, flame.JOINTS, FLAME_FACES),
+    "landmark_embedding": {"faces": (flame.LANDMARKS,), "weights": (flame.LANDMARKS, 3)},
+    "head_mesh_transforms": _levels("head"),
+    "hand_mesh_transforms": _levels("hand"),
+    "head_ref_vs": {"vertices": (flame.VERTICES, 3)},
+    "rh_ref_vs": {"vertices": (mano.VERTICES, 3)},
+    "neck_idx": {"vertices": (ANY,)},
+    "stiffness_final": {"stiffness": (flame.VERTICES,)},
+}
 
 
 class Unrecognised(DiceError):
     """The file is none of those that are needed, nor one that is often taken for them."""
+
+
+class Suspicious(Unrecognised):
+    """The file asks for something that none of those that are needed asks for."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +79,6 @@ class Found:
     key: str
     path: Path
     arrays: Mapping[str, NDArray]
-
-
-def identify(path: Path) -> str:
-    """The key in KINDS of the file that this is, whatever its name. Errors as in `read`."""
-    return read(path).key
 
 
 def read(path: Path) -> Found:
@@ -68,10 +94,9 @@ def read(path: Path) -> Found:
     if not path.is_file():
         raise DiceError(f"There is no file {path}.", "Check the path.")
     try:
-        data = mapped(path)
-        _recognise_prefix(path.name, data)
-        head = bytes(data[:NETWORK_HEAD])
-        if head.startswith((ZIP, PICKLE)) and any(mark in head for mark in NETWORK_MARKS):
+        head = bytes(mapped(path)[:NETWORK_HEAD])
+        refuse_mistaken(path.name, head[:START])
+        if is_model(head) and any(mark in head for mark in NETWORK_MARKS):
             return Found(NETWORK, path, {})
         if head.startswith(ZIP):
             _recognise_archive(path)
@@ -80,8 +105,8 @@ def read(path: Path) -> Found:
     except Wrong as error:
         raise DiceError(f"{path.name} {error}.", error.remedy) from error
     except Refused as error:
-        raise DiceError(
-            f"{path.name} asks for {error.name}, which no official file does. Nothing in it was run.",
+        raise Suspicious(
+            f"{path.name} is none of the files that the dice engine needs: {error}. Nothing in it was run.",
             "Get the file from its official page, and be wary of the place where this one came from.",
         ) from error
     except Truncated as error:
@@ -90,6 +115,8 @@ def read(path: Path) -> Found:
         raise Unrecognised(
             f"{path.name} is none of the files that the dice engine needs: {error}.", "Choose another file."
         ) from error
+    except (RecursionError, MemoryError) as error:
+        raise DiceError(f"{path.name} is too deep or too large to be one of them.", "Choose another file.") from error
     except OSError as error:
         raise DiceError(f"Cannot read {path.name} ({error.strerror}).", "Check that you may read it.") from error
 
@@ -105,28 +132,24 @@ def load(folder: Path, key: str) -> dict[str, NDArray]:
     kind, path, remedy = KINDS[key], converted(folder, key), where_from(key)
     if not path.is_file():
         raise NotInstalled(f"The dice engine needs {kind.title}.", remedy)
+    again = f"Convert {kind.file} again: python -m dice_core convert {kind.file}."
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise NotInstalled(f"{path.name} is damaged.", remedy) from error
+    except UNREADABLE as error:
+        raise NotInstalled(f"{path.name} is damaged.", again) from error
     if str(arrays.pop("kind", "")) != key:
         raise NotInstalled(f"{path.name} is not {kind.title}.", remedy)
+    for name, shape in LAYOUT[key].items():
+        found = arrays[name].shape if name in arrays else ()
+        if len(found) != len(shape) or any(size not in (n, ANY) for n, size in zip(found, shape, strict=True)):
+            raise NotInstalled(f"{path.name} is damaged: {name} is {found}, not {shape}.", again)
     return arrays
 
 
-def _recognise_prefix(name: str, data: memoryview) -> None:
-    if not len(data):
-        raise Wrong("is empty", "Download it again.")
-    start = bytes(data[:400])
-    if start.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(WEB_PAGE):
-        raise Wrong(
-            f"is a web page that was saved as {name}: the download link has expired, or wants you to log in",
-            "Log in on the page, then download the file again.",
-        )
-    for prefix, what, remedy in PREFIXES:
-        if start.startswith(prefix):
-            raise Wrong(what, remedy or "Choose another file.")
+def is_model(start: bytes) -> bool:
+    """Whether a file that begins like this could be a model: a torch archive, a pickle, or safetensors."""
+    return start.startswith((ZIP, PICKLE)) or start[8:9] == b"{"
 
 
 def _recognise_archive(path: Path) -> None:
@@ -141,7 +164,7 @@ def _recognise_archive(path: Path) -> None:
                 if kind.file in inside and not kind.file.endswith(".npy"):
                     raise Wrong(f"is an archive with {kind.file} in it", "Unpack it and choose the files in it.")
             if "kind.npy" in inside:
-                raise Wrong("has been converted already", "Choose the original files.")
+                raise Wrong("has been converted already", "Choose the original file, or its folder for DICE_MODELS.")
             if "v_template.npy" in inside:
                 (member,) = (name for name in names if name.endswith("v_template.npy"))
                 with archive.open(member) as file:

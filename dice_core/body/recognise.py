@@ -3,28 +3,30 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..untrusted.pickles import Broken, Record, Reference
 from . import flame, mano
 from .arrays import Sparse, array, sparse
-from .pickles import Broken, Record, Reference
 from .topology import LEVELS
 
 Arrays = dict[str, NDArray]
 FLAME_COMPONENTS = (300, 100)  # identity and expression in the file; DICE uses the first 100 and 50 of them
 MANO_FACES, FLAME_FACES = 1538, 9976
+MOST_LEVELS = 8
 OTHER_BODIES = {6890: "an SMPL or SMPL-H body", 10475: "an SMPL-X body"}
-# All FLAME heads have the same shapes: only their makers' file names tell which is which.
+# All FLAME heads have the same shapes: only their makers' file names tell which is which, and not always.
 OTHER_HEADS = {
-    "2023": "FLAME 2023",
-    "2019": "FLAME 2019",
-    "2017": "FLAME 2017",
-    "female": "FLAME's female head",
-    "male": "FLAME's male head",
+    r"flame[ _-]?2023": "FLAME 2023",
+    r"flame[ _-]?2019": "FLAME 2019",
+    r"flame[ _-]?2017": "FLAME 2017",
+    r"^female_model": "FLAME's female head",
+    r"^male_model": "FLAME's male head",
 }
 CHOOSE_FLAME = "Choose generic_model.pkl of FLAME 2020: with another head the network's numbers mean other faces."
 
@@ -89,8 +91,8 @@ def _check_head(content: Mapping[Any, Any], name: str) -> None:
     components = array(content["shapedirs"]).shape[-1] if "shapedirs" in content else 0
     if components and components != sum(FLAME_COMPONENTS):
         raise Wrong(f"is a FLAME head with {components} components, not the 400 of FLAME 2020", CHOOSE_FLAME)
-    for part, what in OTHER_HEADS.items():
-        if part in name.lower():
+    for pattern, what in OTHER_HEADS.items():
+        if re.search(pattern, name.lower()):
             raise Wrong(f"is {what} by its name", CHOOSE_FLAME)
 
 
@@ -156,8 +158,10 @@ def _embedding(content: Mapping[Any, Any]) -> Arrays:
 
 
 def _levels(content: Mapping[Any, Any]) -> tuple[str, Arrays]:
-    down = [sparse(value) for value in content["D"]]
-    up = [sparse(value) for value in content["U"]] if isinstance(content.get("U"), list) else []
+    ways = [content["D"], content["U"] if isinstance(content.get("U"), list) else []]
+    if max(map(len, ways)) > MOST_LEVELS:
+        raise Broken(f"it has more than {MOST_LEVELS} coarser meshes")
+    down, up = ([sparse(value) for value in way] for way in ways)
     for part, sizes in LEVELS.items():
         if [matrix.shape for matrix in down] == list(zip(sizes[1:], sizes[:-1], strict=True)):
             if [matrix.shape for matrix in up] != list(zip(sizes[:-1], sizes[1:], strict=True)):

@@ -4,22 +4,23 @@
 from __future__ import annotations
 
 import json
-import mmap
-import os
-import tempfile
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, isfinite
 
 from ..body.kinds import KINDS, NETWORK, NETWORK_FILE, where_from
 from ..errors import DiceError, NotInstalled
+from ..files import atomic
+from ..untrusted.archive import Archive, mapped
+from ..untrusted.mistaken import START, refuse_mistaken
+from ..untrusted.pickles import Broken, Refused, Truncated
 from . import official, tensorfile
-from .archive import Archive
 from .model import DiceNetwork
-from .pickles import Refused
 from .transformer import Eps, Heads
 from .weights import Weights, some
 
@@ -29,6 +30,7 @@ HEADS, LAYER_NORM_EPS = 4, 1e-12  # of the release; a plain state dict does not 
 OLD_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 UNUSED = (".bert.embeddings.", ".bert.pooler.", "backbone.classifier.", "num_batches_tracked")
 AGAIN = "Download model.bin from the DICE page again, to the end, and choose that file."
+CONVERT_AGAIN = "Convert model.bin again: python -m dice_core convert model.bin."
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def load(path: Path) -> DiceNetwork:
     file = path / NETWORK_FILE if path.is_dir() else path
     if not file.exists():
         raise NotInstalled(f"The dice engine needs {KINDS[NETWORK].title}.", where_from(NETWORK))
-    checkpoint = read(file)
+    checkpoint = read_converted(file) if path.is_dir() else read(file)
     network = DiceNetwork.from_state_dict(checkpoint.tensors, checkpoint.heads, checkpoint.layer_norm_eps)
     return network.float()
 
@@ -76,14 +78,24 @@ def read(path: Path) -> Checkpoint:
 
 def read_converted(path: Path) -> Checkpoint:
     """What `convert` wrote. Raises DiceError."""
-    with _readable(path):
+    with _readable(path, CONVERT_AGAIN):
         tensors, notes = tensorfile.read(path)
         try:
-            if int(notes["format"]) > FORMAT:
-                raise DiceError(f"{path.name} was converted by a newer version.", "Update the extension.")
-            return Checkpoint(tensors, json.loads(notes["heads"]), json.loads(notes["layer_norm_eps"]))
-        except (KeyError, ValueError) as error:
-            raise Refused("is not a converted checkpoint of DICE") from error
+            newer = int(notes["format"]) > FORMAT
+            heads, eps = json.loads(notes["heads"]), json.loads(notes["layer_norm_eps"])
+        except (KeyError, ValueError, RecursionError) as error:
+            raise Broken("it was not converted by this program") from error
+        if newer:
+            raise DiceError(f"{path.name} was converted by a newer version.", "Update the extension.")
+        if not _sensible(heads, int) or not _sensible(eps, float):
+            raise Broken("it says nothing sensible of its attention heads or normalisations")
+        return Checkpoint(tensors, heads, eps)
+
+
+def _sensible(value: Any, kind: type[int | float]) -> bool:
+    """Whether this is a positive number, or one for each of some transformer blocks."""
+    numbers = value.values() if isinstance(value, dict) else [value]
+    return all(type(number) is kind and 0 < number < math.inf for number in numbers)
 
 
 def read_official(path: Path) -> Checkpoint:
@@ -94,10 +106,15 @@ def read_official(path: Path) -> Checkpoint:
     DiceError
         As `read`; everything that the file asks for in vain is named.
     """
-    with _readable(path) as start, open(path, "rb") as file:
-        _recognise(path, start)
-        archive = Archive(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
-        tensors, heads, eps = official.read(archive)
+    with _readable(path) as start:
+        refuse_mistaken(path.name, start)
+        if start.startswith(OLD_TORCH):
+            raise DiceError(f"{path.name} was saved by torch before 1.6.", "Load and save it once with a newer torch.")
+        if start[:1] == b"\x80":
+            raise Broken("it is a pickle, but torch did not save it")
+        if start[:2] != b"PK":
+            raise Broken("torch did not save it")
+        tensors, heads, eps = official.read(Archive(mapped(path)))
     if heads and eps:
         return Checkpoint(tensors, heads, eps)
     note = f"A state dict does not say how many attention heads the network has; {HEADS} are assumed."
@@ -105,34 +122,23 @@ def read_official(path: Path) -> Checkpoint:
 
 
 @contextmanager
-def _readable(path: Path) -> Iterator[bytes]:
+def _readable(path: Path, remedy: str = AGAIN) -> Iterator[bytes]:
     """The file's first bytes; what goes wrong with it inside becomes a `DiceError`."""
     try:
         with open(path, "rb") as file:
-            start = file.read(512)
+            start = file.read(START)
         yield start
     except OSError as error:
         raise DiceError(f"Cannot read {path} ({error.strerror}).", "Check the path and its permissions.") from error
     except Refused as error:
-        raise DiceError(f"{path.name} {error}.", AGAIN) from error
-
-
-def _recognise(path: Path, start: bytes) -> None:
-    """Say what a file is that is no torch archive."""
-    if start[:2] == b"PK":
-        return
-    if not start:
-        raise Refused("is empty")
-    if start.lstrip()[:1] == b"<":
         raise DiceError(
-            f"{path.name} is a web page, not a checkpoint: the link it was downloaded from has expired.",
-            "Ask for the download on the DICE page again and save the file that the new link leads to.",
-        )
-    if start.startswith(OLD_TORCH):
-        raise DiceError(f"{path.name} was saved by torch before 1.6.", "Load and save it once with a newer torch.")
-    if start[:1] == b"\x80":
-        raise Refused("is a pickle, but not a checkpoint that torch saved")
-    raise Refused("is not a checkpoint that torch saved")
+            f"{path.name} is no checkpoint of DICE: {error}. Nothing in it was run.",
+            "Choose the model.bin of the DICE release, and be wary of the place where this one came from.",
+        ) from error
+    except Truncated as error:
+        raise DiceError(f"{path.name} is incomplete: {error}.", remedy) from error
+    except Broken as error:
+        raise DiceError(f"{path.name} is no checkpoint of DICE: {error}.", remedy) from error
 
 
 def convert(path: Path, folder: Path) -> Checkpoint:
@@ -158,7 +164,7 @@ def convert(path: Path, folder: Path) -> Checkpoint:
     settings = {"format": FORMAT, "heads": checkpoint.heads, "layer_norm_eps": checkpoint.layer_norm_eps}
     count = sum(tensor.numel() for tensor in used.values())
     summary = settings | {"made_from": path.name, "tensors": len(used), "numbers": count, "notes": notes}
-    with _written(folder / NETWORK_FILE) as tensors, _written(folder / SUMMARY) as text:
+    with atomic(folder / SUMMARY) as text, atomic(folder / NETWORK_FILE) as tensors:  # the tensors' takes place first
         tensorfile.write(tensors, used, {name: json.dumps(value) for name, value in settings.items()})
         text.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     return Checkpoint(used, checkpoint.heads, checkpoint.layer_norm_eps, notes)
@@ -173,26 +179,3 @@ def _check(path: Path, tensors: dict[str, Tensor]) -> None:
         raise DiceError(
             f"{path.name} has {len(broken)} tensors with numbers that are not finite: {some(broken)}.", AGAIN
         )
-
-
-@contextmanager
-def _written(path: Path) -> Iterator[Path]:
-    """A file beside `path` to write to, which takes its place when all went well."""
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".", suffix=path.suffix, dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
-        yield temporary
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise DiceError(
-            f"Cannot write {path} ({error.strerror}).", "Free some disk space or choose another folder."
-        ) from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)

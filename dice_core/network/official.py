@@ -3,17 +3,29 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
-from .archive import STORAGES, Archive
-from .pickles import Call, Reader, Record, Refused
+from ..untrusted.archive import Archive, storage_of
+from ..untrusted.pickles import Broken, Record, Reference, read_pickle
 
-DEEPEST, MODULES = 32, 100_000
+STEPS = 2_000_000  # instructions; five times what such a checkpoint has
+DEEPEST, MODULES, TENSORS = 32, 100_000, 20_000  # the release has 2454 tensors
+LONGEST_NAME = 200
+DIMENSIONS = 8
 BATCH_NORM_EPS = 1e-5
 BERT = "metro.modeling.bert.modeling_bert"
+DTYPES = {
+    "<f4": torch.float32,
+    "<f2": torch.float16,
+    "<bf2": torch.bfloat16,
+    "<f8": torch.float64,
+    "<i8": torch.int64,
+}
 
 _CLASSES = {
     "torch.nn.modules.activation": "ReLU Sigmoid Tanh",
@@ -25,7 +37,6 @@ _CLASSES = {
     "torch.nn.modules.normalization": "LayerNorm",
     "torch.nn.modules.sparse": "Embedding",
     "torch.nn.modules.upsampling": "Upsample",
-    "yacs.config": "CfgNode",
     BERT: "BertAttention BertConfig BertEmbeddings BertEncoder BertIntermediate BertLayer BertLayerNorm BertOutput "
     "BertPooler BertSelfAttention BertSelfOutput gelu",
     "metro.modeling.bert.modeling_metro": "METRO METRO_Encoder METRO_Decaf_Network_DeformBranch_Presence",
@@ -34,38 +45,24 @@ _CLASSES = {
     "apex.normalization.fused_layer_norm": "FusedLayerNorm",
 }
 # The one list of what a checkpoint may name. These become records or data types; nothing of them is imported.
-CLASSES = frozenset(f"{module} {name}" for module, names in _CLASSES.items() for name in names.split()) | set(STORAGES)
-ATTENTION = f"{BERT} BertSelfAttention"
+KNOWN = {(module, name): name for module, names in _CLASSES.items() for name in names.split()} | {
+    ("collections", "OrderedDict"): "dict",
+    ("yacs.config", "CfgNode"): "dict",
+    ("__builtin__", "set"): "set",
+    ("torch", "Size"): "Size",
+    ("torch", "device"): "device",
+    ("torch", "FloatStorage"): "<f4",
+    ("torch", "HalfStorage"): "<f2",
+    ("torch", "BFloat16Storage"): "<bf2",
+    ("torch", "DoubleStorage"): "<f8",
+    ("torch", "LongStorage"): "<i8",
+    ("torch._utils", "_rebuild_parameter"): "parameter",
+    ("torch._utils", "_rebuild_tensor_v2"): "tensor",
+}
+ATTENTION = "BertSelfAttention"
 # Normalisations, and the attribute that holds their eps.
-LAYER_NORMS = {
-    f"{BERT} BertLayerNorm": "variance_epsilon",
-    "apex.normalization.fused_layer_norm FusedLayerNorm": "eps",
-    "torch.nn.modules.normalization LayerNorm": "eps",
-}
-BATCH_NORMS = ("torch.nn.modules.batchnorm BatchNorm1d", "torch.nn.modules.batchnorm BatchNorm2d")
-
-
-def _dictionary(*arguments: Any) -> dict[Any, Any]:
-    if arguments:
-        raise Refused("fills a dictionary in an unknown way")
-    return {}
-
-
-def _sequence(*arguments: Any) -> Any:
-    (items,) = arguments or ((),)
-    if type(items) not in (tuple, list):
-        raise Refused("makes a sequence of something else")
-    return items
-
-
-# What may be called, and what answers instead.
-CALLS: dict[str, Call] = {
-    "collections OrderedDict": _dictionary,
-    "__builtin__ set": _sequence,
-    "torch Size": _sequence,
-    "torch device": lambda *_: None,
-    "torch._utils _rebuild_parameter": lambda tensor, *_: tensor,
-}
+LAYER_NORMS = {"BertLayerNorm": "variance_epsilon", "FusedLayerNorm": "eps", "LayerNorm": "eps"}
+BATCH_NORMS = ("BatchNorm1d", "BatchNorm2d")
 
 
 class Contents(NamedTuple):
@@ -77,17 +74,17 @@ class Contents(NamedTuple):
 
 
 def read(archive: Archive) -> Contents:
-    """What a torch archive holds. Raises `Refused`."""
-    calls = CALLS | {"torch._utils _rebuild_tensor_v2": archive.tensor}
-    root = Reader(archive.pickle(), CLASSES, calls, archive.storage).read()
-    if type(root) is dict:
-        return Contents(_tensors(root, ""), {}, {})
-    if type(root) is not Record:
-        raise Refused("holds neither a network nor a state dict")
-    contents = Contents({}, {}, {})
-    for path, module in _modules(root):
-        _note(contents, path, module)
-    return contents
+    """What a torch archive holds. Raises `Broken`."""
+    root = read_pickle(archive.view("data.pkl"), KNOWN, steps=STEPS).value
+    reader = _Reader(archive)
+    if isinstance(root, dict):
+        reader.add(root, "")
+    elif isinstance(root, Record):
+        for path, module in _modules(root):
+            reader.note(path, module)
+    else:
+        raise Broken("it holds neither a network nor a state dict")
+    return reader.contents
 
 
 def _modules(root: Record) -> Iterator[tuple[str, Record]]:
@@ -102,41 +99,95 @@ def _modules(root: Record) -> Iterator[tuple[str, Record]]:
         if path.count(".") >= DEEPEST or len(waiting) + len(children) > MODULES:
             break
         for name, child in reversed(children.items()):
-            if child is not None and type(child) is not Record:
-                raise Refused(f"holds something else in place of the module {path}{name}")
+            if child is not None and not isinstance(child, Record):
+                raise Broken(f"it holds something else in place of the module {path}{name}"[:200])
             if child is not None:
                 waiting.append((f"{path}{name}.", child))
-    raise Refused("holds a network of more modules than DICE has")
+    raise Broken("it holds a network of more modules than DICE has")
 
 
 def _part(module: Record, name: str) -> dict[str, Any]:
-    part = (module.state or {}).get(name, {})
-    if type(part) is not dict or not all(type(key) is str for key in part):
-        raise Refused(f"holds a module with odd {name}")
+    part = _state(module).get(name, {})
+    if not isinstance(part, dict) or not all(isinstance(key, str) and len(key) < LONGEST_NAME for key in part):
+        raise Broken(f"it holds a module with odd {name}")
     return part
 
 
-def _tensors(part: dict[Any, Any], path: str) -> dict[str, Tensor]:
-    tensors = {name: value for name, value in part.items() if value is not None}
-    if not all(type(name) is str and isinstance(value, Tensor) for name, value in tensors.items()):
-        raise Refused("holds something else among its tensors")
-    return {f"{path}{name}": value for name, value in tensors.items()}
+def _state(module: Record) -> dict[Any, Any]:
+    return module.state if isinstance(module.state, dict) else {}
 
 
-def _note(contents: Contents, path: str, module: Record) -> None:
-    """Add what a module holds."""
-    state = module.state or {}
-    for part in ("_parameters", "_buffers"):
-        contents.tensors.update(_tensors(_part(module, part), path))
-    block, layers, _ = path.partition(".bert.encoder.layer.")
-    if layers and module.name == ATTENTION:
-        _agree(contents.heads, block, state.get("num_attention_heads"), int)
-    if layers and module.name in LAYER_NORMS:
-        _agree(contents.eps, block, state.get(LAYER_NORMS[module.name]), float)
-    if module.name in BATCH_NORMS and state.get("eps") != BATCH_NORM_EPS:
-        raise Refused(f"normalises {path[:-1]} in a way that this program does not know")
+class _Reader:
+    """Collects what modules hold. All tensors together cannot be larger than the file."""
+
+    def __init__(self, archive: Archive) -> None:
+        self.archive = archive
+        self.contents = Contents({}, {}, {})
+        self.budget = len(archive.data)
+        self.made: dict[int, Tensor] = {}  # by the identity of the record: one record in two places is one tensor
+
+    def note(self, path: str, module: Record) -> None:
+        """Add what a module holds."""
+        for part in ("_parameters", "_buffers"):
+            self.add(_part(module, part), path)
+        state = _state(module)
+        block, layers, _ = path.partition(".bert.encoder.layer.")
+        if layers and module.kind == ATTENTION:
+            _agree(self.contents.heads, block, state.get("num_attention_heads"), int)
+        if layers and module.kind in LAYER_NORMS:
+            _agree(self.contents.eps, block, state.get(LAYER_NORMS[module.kind]), float)
+        if module.kind in BATCH_NORMS and state.get("eps") != BATCH_NORM_EPS:
+            raise Broken(f"it normalises {path[:80]} in a way that this program does not know")
+
+    def add(self, part: dict[Any, Any], path: str) -> None:
+        """Add named tensors."""
+        named = {name: value for name, value in part.items() if value is not None}
+        strangers = [str(name)[:40] for name, value in named.items() if not isinstance(value, Record)]
+        if strangers:
+            raise Broken(f"it holds something else among its tensors: {', '.join(strangers[:5])}")
+        if len(self.contents.tensors) + len(named) > TENSORS:
+            raise Broken(f"it holds more than {TENSORS} tensors")
+        for name, value in named.items():
+            if not isinstance(name, str) or len(name) >= LONGEST_NAME:
+                raise Broken("it holds a tensor without a name")
+            self.contents.tensors[path + name] = self.tensor(value)
+
+    def tensor(self, record: Record) -> Tensor:
+        """The tensor that a record stands for, a view of the file."""
+        if record.kind == "parameter" and record.arguments and isinstance(record.arguments[0], Record):
+            record = record.arguments[0]
+        if id(record) not in self.made:
+            self.made[id(record)] = self.view(record)
+        return self.made[id(record)]
+
+    def view(self, record: Record) -> Tensor:
+        if record.kind != "tensor" or len(record.arguments) < 4:
+            raise Broken(f"it holds {record.kind} where a tensor should be")
+        reference, offset, size, stride = record.arguments[:4]
+        if not isinstance(reference, Reference) or type(offset) is not int or offset < 0:
+            raise Broken("it has a tensor without numbers")
+        for numbers in (size, stride):
+            if not isinstance(numbers, tuple) or not all(type(n) is int and n >= 0 for n in numbers):
+                raise Broken("it holds a tensor of no shape")
+        if len(size) != len(stride) or len(size) > DIMENSIONS:
+            raise Broken(f"it holds a tensor of {len(size)} dimensions")
+        storage = storage_of(reference)
+        if storage.kind not in DTYPES:
+            raise Broken(f"it holds numbers of the kind {storage.kind}")
+        dtype, data = DTYPES[storage.kind], self.archive.numbers(storage)
+        count = math.prod(size)
+        reach = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True)) + 1 if count else 0
+        self.budget -= count * dtype.itemsize
+        if max(count, reach) > storage.count or self.budget < 0:
+            raise Broken("it holds a tensor larger than its numbers")
+        if not count:
+            return torch.zeros(0, dtype=dtype)
+        values = torch.frombuffer(data, dtype=dtype)
+        if values.data_ptr() % dtype.itemsize:
+            raise Broken("its numbers lie where torch puts none")
+        return torch.as_strided(values, size, stride, offset)
 
 
 def _agree(known: dict[str, Any], block: str, value: Any, kind: type[int | float]) -> None:
     if type(value) is not kind or not 0 < value < 1 << 16 or known.setdefault(block, value) != value:
-        raise Refused(f"has layers in {block} that do not agree")
+        raise Broken(f"it has layers in {block[:80]} that do not agree")

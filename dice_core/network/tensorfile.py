@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor
 
-from .pickles import Refused
+from ..untrusted.pickles import Broken, Truncated
 
 LONGEST_HEADER = 16 << 20
 MAPPED = 1 << 16  # bytes; what is smaller is copied
@@ -41,26 +41,28 @@ def write(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, str]) -
 def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """The tensors and the notes. Large tensors are views of the file, mapped one by one: what is let go of is unmapped.
 
-    Raises `Refused` or OSError.
+    Raises `Broken` or OSError.
     """
     size = path.stat().st_size
     with open(path, "rb") as file:
         try:
             (length,) = struct.unpack("<Q", file.read(8))
             if not 2 <= length <= min(LONGEST_HEADER, size - 8):
-                raise Refused("is not in the safetensors format, or is cut short")
+                raise Truncated("it ends too early, or is not in the safetensors format")
             header = json.loads(file.read(length))
             notes = header.pop("__metadata__", {})
             entries = {name: _entry(**entry) for name, entry in header.items()}
+        except Truncated:
+            raise
         except (ValueError, TypeError, KeyError, AttributeError, struct.error, RecursionError) as error:
-            raise Refused("has a damaged header" if size else "is empty") from error
+            raise Broken("its header is damaged") from error
         if not isinstance(notes, dict) or not all(isinstance(value, str) for value in notes.values()):
-            raise Refused("has a damaged header")
+            raise Broken("its header is damaged")
         base = 8 + length
         if sum(math.prod(shape) * dtype.itemsize for dtype, shape, _ in entries.values()) > size - base or any(
             start + math.prod(shape) * dtype.itemsize > size - base for dtype, shape, start in entries.values()
         ):
-            raise Refused("is cut short")
+            raise Truncated("it ends too early")
         return {name: _tensor(file, dtype, shape, base + at) for name, (dtype, shape, at) in entries.items()}, notes
 
 

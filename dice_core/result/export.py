@@ -13,8 +13,8 @@ from trimesh.exchange.obj import export_obj
 from trimesh.exchange.ply import export_ply
 
 from ..errors import DiceError
+from ..files import atomic
 from ..types import Capture
-from .store import atomic
 
 FORMATS = ("obj", "ply", "glb")
 TO_Y_UP = np.array([1.0, -1.0, -1.0])

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DiceError, NotInstalled
+from ..files import atomic
 from ..types import Camera, Capture, Frame, Hand
-from .store import atomic
 
 FORMATS = (".png", ".jpg", ".jpeg")
 PANEL = 720  # pixels

@@ -3,10 +3,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-import zipfile
-import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,13 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DiceError
+from ..files import UNREADABLE, atomic
 from ..types import SIDES, Camera, Capture, Hand, Head
 
 SCHEMA = 1
 HEAD_KEYS = ("vertices", "faces", "deformation", "contact", "landmarks")
 HAND_KEYS = ("vertices", "faces", "contact", "joints")
-# What numpy and zipfile raise for damaged files: broken compression, a wrong magic number, "encrypted" by one bit.
-UNREADABLE = (OSError, ValueError, TypeError, EOFError, RuntimeError, MemoryError, zlib.error, zipfile.BadZipFile)
 GROUPS: dict[str, Callable[[NDArray], Any]] = {"params": np.asarray, "quality": float, "timings": float}
 
 
@@ -155,38 +150,3 @@ def load(path: Path) -> Capture:
             f"{Path(path).name} is not a capture result.", "Choose an .npz that this program wrote."
         ) from error
     return from_arrays(arrays)
-
-
-class atomic:
-    """`with atomic(path) as temporary`: a sibling file to write, renamed to `path` when the block succeeds."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = Path(path)
-
-    def __enter__(self) -> Path:
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(prefix=".", suffix=self.path.suffix, dir=self.path.parent)
-        except OSError as error:
-            raise DiceError(
-                f"Cannot write to the folder {self.path.parent} ({error.strerror}).",
-                "Choose a folder you may write to.",
-            ) from error
-        os.close(handle)
-        self.temporary = Path(name)
-        return self.temporary
-
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: object) -> None:
-        try:
-            if kind is None:
-                mask = os.umask(0)
-                os.umask(mask)
-                self.temporary.chmod(0o666 & ~mask)
-                os.replace(self.temporary, self.path)
-        except OSError as error:  # a folder of that name, or a file that another program holds open
-            value = error
-        self.temporary.unlink(missing_ok=True)
-        if isinstance(value, OSError):
-            raise DiceError(
-                f"Cannot write {self.path.name} ({value.strerror}).", "Free some disk space or choose another place."
-            ) from value

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from dice_core.errors import DiceError
+from dice_core.files import atomic
 from dice_core.result import store
 
 
@@ -200,7 +201,7 @@ def test_who_still_reads_the_old_file_keeps_it(make_capture, tmp_path):
 
 
 def test_an_interrupted_write_leaves_nothing(tmp_path):
-    with pytest.raises(KeyboardInterrupt), store.atomic(tmp_path / "a.bin") as temporary:
+    with pytest.raises(KeyboardInterrupt), atomic(tmp_path / "a.bin") as temporary:
         temporary.write_bytes(b"half")
         assert not (tmp_path / "a.bin").exists()
         raise KeyboardInterrupt

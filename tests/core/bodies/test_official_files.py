@@ -15,7 +15,7 @@ import pytest
 
 from dice_core import convert as converting
 from dice_core.body.kinds import missing
-from dice_core.body.official import KINDS, Unrecognised, identify, load, read
+from dice_core.body.official import KINDS, Unrecognised, load, read
 from dice_core.convert import convert, render
 from dice_core.errors import DiceError, NotInstalled
 from tests.core.bodies import official_files as made
@@ -37,7 +37,7 @@ OFFICIAL = {
 def test_a_file_is_known_by_its_content(made_up: Path, tmp_path: Path, file: str, key: str):
     renamed = tmp_path / "download (3).bin"
     shutil.copy(made_up / file, renamed)
-    assert identify(renamed) == key and KINDS[key].file == file
+    assert read(renamed).key == key and KINDS[key].file == file
 
 
 def test_every_kind_says_where_it_comes_from():
@@ -78,7 +78,7 @@ def written(folder: Path, data: bytes, name: str = "file.pkl") -> Path:
 
 def refusal(path: Path) -> DiceError:
     with pytest.raises(DiceError) as raised:
-        identify(path)
+        read(path)
     error = raised.value
     assert path.name in error.message and error.remedy and str(path.parent) not in error.message
     return error
@@ -96,7 +96,7 @@ def test_a_right_hand_stays_right_however_it_lies(mano_data: dict, tmp_path: Pat
 
     for turn in Rotation.random(5, random_state=0):
         turned = mano_data | {"v_template": turn.apply(mano_data["v_template"]) + 0.3}
-        assert identify(written(tmp_path, made.mano_pickle(turned))) == "mano_right"
+        assert read(written(tmp_path, made.mano_pickle(turned))).key == "mano_right"
         mirrored = mano_data | {"v_template": turn.apply(mano_data["v_template"] * [1, -1, 1])}
         assert "left hand" in refusal(written(tmp_path, made.mano_pickle(mirrored))).message
 
@@ -223,7 +223,7 @@ def test_archives(made_up: Path, tmp_path: Path):
 
 def test_the_network_is_told_apart(tmp_path: Path):
     for mark in (b"cmetro.modeling.bert.modeling_metro\nMETRO\n", b"X\x10\x00\x00\x00trans_encoder.0.x"):
-        assert identify(written(tmp_path, b"\x80\x02" + mark, "pytorch_model.bin")) == "network"
+        assert read(written(tmp_path, b"\x80\x02" + mark, "pytorch_model.bin")).key == "network"
 
 
 def test_a_file_that_asks_for_more(tmp_path: Path):
@@ -236,7 +236,7 @@ def test_a_file_that_asks_for_more(tmp_path: Path):
 def test_no_file(tmp_path: Path):
     for path in (tmp_path / "nothing.pkl", tmp_path):
         with pytest.raises(DiceError, match="There is no file"):
-            identify(path)
+            read(path)
 
 
 def test_files_and_folders_in_any_order(made_up: Path, tmp_path: Path):
@@ -319,11 +319,33 @@ def test_a_broken_network_stops_nothing_and_leaves_nothing(made_up: Path, tmp_pa
 def test_a_file_in_another_one_s_slot(made_up: Path, tmp_path: Path):
     """What the user takes it for is not what it is: nothing is written, and the right file is named."""
     flame, mano = made_up / "generic_model.pkl", made_up / "MANO_RIGHT.pkl"
-    report = convert([flame, mano], tmp_path / "out", {flame: "mano_right", mano: "mano_right"})
-    assert report.converted == {"mano_right": mano}
-    ((path, error),) = report.refused
+    report = convert([mano], tmp_path / "out", {"mano_right": flame, "flame": mano})
+    assert not report.converted and not (tmp_path / "out").exists(), "a slot is a claim about the file, wherever named"
+    (path, error), (other, _) = report.refused
     assert path == flame and "is the head of FLAME 2020, not the right hand of MANO" in error.message
-    assert "MANO_RIGHT.pkl" in error.remedy and "flame" in report.missing
+    assert other == mano and "MANO_RIGHT.pkl" in error.remedy and "flame" in report.missing
+    report = convert([flame.parent], tmp_path / "out", {"mano_right": mano})
+    assert report.converted["mano_right"] == mano and not report.refused, "it lies in the folder too"
+    (tmp_path / "folder").mkdir()
+    ((_, error),) = convert([], tmp_path / "x", {"mano_right": tmp_path / "folder"}).refused
+    assert "no file" in error.message
+
+
+def test_what_the_user_chose_comes_before_what_lies_in_a_folder(made_up: Path, tmp_path: Path):
+    folder, mine = tmp_path / "folder", tmp_path / "mine.pkl"
+    folder.mkdir()
+    shutil.copy(made_up / "MANO_RIGHT.pkl", folder)
+    shutil.copy(made_up / "MANO_RIGHT.pkl", mine)
+    report = convert([folder, mine, folder / ".." / "mine.pkl"], tmp_path / "out")
+    assert report.converted == {"mano_right": mine}
+    assert [path for path, _ in report.refused] == [folder / "MANO_RIGHT.pkl"]
+
+
+@pytest.mark.parametrize("name", ["generic_model.pkl", "anatomical_male_study_2023.pkl", "nemale_model.pkl"])
+def test_a_flame_that_may_be_of_another_year_is_taken_with_a_word(made_up: Path, tmp_path: Path, name: str):
+    shutil.copy(made_up / "generic_model.pkl", tmp_path / name)
+    report = convert([tmp_path / name], tmp_path / "out")
+    assert "flame" in report.converted and f"make sure that {name} is from FLAME 2020" in render(report)
 
 
 def test_a_full_disk_leaves_what_was_there(made_up: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -370,19 +392,19 @@ def test_golden_network_files(goldens: Path, tmp_path: Path):
     network = goldens.parent / "dice-network"
     for name in ("official_tiny_model", "official_tiny_model_apex"):
         data = lzma.decompress((network / f"{name}.bin.xz").read_bytes())
-        assert identify(written(tmp_path, data, "downloaded")) == "network"
+        assert read(written(tmp_path, data, "downloaded")).key == "network"
     for path in sorted(network.glob("evil_*.bin")):
         markers = [Path(found.decode()) for found in re.findall(rb"touch (/[\w./-]+)", path.read_bytes())]
         assert markers, "the test itself must be able to fail"
         with pytest.raises(DiceError, match="Nothing in it was run"):
-            identify(path)
+            read(path)
         assert not [left for marker in markers for left in marker.parent.glob(f"{marker.name[:8]}*")]
 
 
 def test_golden_files(golden_files: Path, tmp_path: Path):
     for path in sorted(golden_files.iterdir()):
         if path.is_file():
-            assert identify(path) == OFFICIAL[path.name]
+            assert read(path).key == OFFICIAL[path.name]
     variants = sorted((golden_files / "variants").iterdir())
     expected = {"MANO": "MANO_RIGHT.pkl", "gene": "generic_model.pkl"}
     assert variants

@@ -22,7 +22,7 @@ from pathlib import Path
 from dice_core.errors import DiceError
 from dice_core.network.checkpoint import read
 from dice_core.network.model import DiceNetwork
-from dice_core.network.official import CALLS, CLASSES
+from dice_core.network.official import KNOWN
 from tests.core.network.hostile import (
     FUNCTIONS,
     HARM,
@@ -48,6 +48,8 @@ from tests.core.network.hostile import (
 SEED = 20240
 EVENTS = tuple("exec compile import os. subprocess. socket. shutil. ctypes. pickle. marshal. code.".split())
 QUIET = ("os.listdir", "os.scandir")
+
+NAMES = [f"{module} {name}" for module, name in KNOWN]
 
 Case = tuple[str, bytes]
 
@@ -88,7 +90,7 @@ def random_program(chance: random.Random) -> bytes:
     """Allowed and forbidden instructions in any order."""
     pieces = [
         *SNIPPETS,
-        *(name(path) for path in chance.sample(sorted(CLASSES | set(CALLS)), 6)),
+        *(name(path) for path in chance.sample(sorted(NAMES), 6)),
         *(text("a"), number(7), tensor(), storage(), module(b"}"), dictionary(a=tensor())),
         *(b"\x85", b"\x86", b"\x87", b"a", b"q\x00", b"h\x01", b"q\x01"),
     ]
@@ -100,7 +102,7 @@ def cases(bases: list[bytes], mutations: int) -> Iterator[Case]:
     chance = random.Random(SEED)
     for function in FUNCTIONS:
         yield from (("call", archive(program(body))) for body in calling(function))
-    for path in sorted(CLASSES | set(CALLS)):
+    for path in sorted(NAMES):
         yield from (("walk", archive(program(body))) for body in walking(path))
         yield from (("misuse", archive(program(body))) for body in misusing(path))
     yield from (("shape", archive(program(body))) for body in shapes())

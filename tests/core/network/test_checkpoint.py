@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -60,11 +59,12 @@ class TestRelease:
         inputs, recorded = golden(name)
         noise = json.loads(str(recorded["noise_floor"]))
         network = network_of(read_official(path))
-        for stage in (network, load(path).optimize()):
+        # Other orders of summation differ more where weights magnify rounding, as these do: 3.1e-5 on one processor.
+        for stage, near in ((network, 3e-5), (load(path).optimize(), 6e-5)):
             prediction = stage(*inputs)
-            assert np.abs(stage(*inputs, gate=False).deform.numpy() - recorded["train_ones_deform"]).max() < 3e-5
+            assert np.abs(stage(*inputs, gate=False).deform.numpy() - recorded["train_ones_deform"]).max() < near
             for field, value in prediction._asdict().items():
-                bound = max(3e-5, 3 * noise[field])
+                bound = max(near, 3 * noise[field])
                 assert np.abs(value.numpy() - recorded[f"eval_{field}"]).max() < bound, field
         exact = network.double()(*(value.double() for value in inputs))
         for field, value in exact._asdict().items():
@@ -103,10 +103,10 @@ class TestRelease:
         assert np.abs(load(tmp_path / "models")(*inputs).head_verts.numpy() - recorded["eval_head_verts"]).max() < 3e-5
 
     @pytest.mark.parametrize(
-        ("name", "asked"), [("evil_model.bin", "posix system"), ("evil_nested.bin", "__builtin__ eval")]
+        ("name", "asked"), [("evil_model.bin", "posix.system"), ("evil_nested.bin", "__builtin__.eval")]
     )
     def test_evil_files(self, name, asked, goldens, tmp_path):
-        marker = Path(tempfile.gettempdir()) / "pwned-marker"
+        marker = Path("/tmp/pwned-marker")  # written into the files
         assert not marker.exists(), "remove it first"
         for attempt in (read, read_official, load, lambda path: convert(path, tmp_path / "models")):
             with pytest.raises(DiceError, match=asked):
@@ -141,6 +141,12 @@ def test_a_state_dict_with_versions(tmp_path):
     norm = torch.nn.Sequential(torch.nn.BatchNorm2d(3))
     torch.save(norm.state_dict(), tmp_path / "a.bin")
     assert same(read(tmp_path / "a.bin").tensors, dict(norm.state_dict()))
+
+
+@pytest.mark.parametrize("protocol", [2, 4, 5])
+def test_every_pickle_protocol(protocol, made_up, tmp_path):
+    torch.save(made_up(), tmp_path / "a.bin", pickle_protocol=protocol)
+    assert same(read(tmp_path / "a.bin").tensors, made_up())
 
 
 def test_convert_writes_what_is_used(made_up, made_up_official, small_inputs, tmp_path):
@@ -258,22 +264,23 @@ OTHER = {f"layer{index}.weight": torch.zeros(2, 2) for index in range(30)}
 ODD = {
     "web page": (lambda kit: kit.write(HTML), "web page.*expired"),
     "empty": (lambda kit: kit.write(b""), "is empty"),
-    "noise": (lambda kit: kit.write(np.random.default_rng(1).bytes(5000)), "not a checkpoint"),
-    "text": (lambda kit: kit.write(b"version https://git-lfs"), "not a checkpoint"),
-    "body model": (lambda kit: kit.write(b"\x80\x02}q\x00U\x0av_templateq\x01]s."), "a pickle, but not"),
+    "noise": (lambda kit: kit.write(np.random.default_rng(1).bytes(5000)), "torch did not save it"),
+    "text": (lambda kit: kit.write(b"version https://git-lfs"), "Git LFS pointer"),
+    "body model": (lambda kit: kit.write(b"\x80\x02}q\x00U\x0av_templateq\x01]s."), "a pickle, but torch"),
     "old torch": (lambda kit: kit.save(kit.state, _use_new_zipfile_serialization=False), "before 1.6"),
-    "newer pickle": (lambda kit: kit.save(kit.state, pickle_protocol=4), "protocol 4"),
-    "cut short": (lambda kit: kit.cut(0.6), "cut short"),
-    "cut at the end": (lambda kit: kit.cut(0.9999), "cut short"),
-    "only begun": (lambda kit: kit.cut(0.001), "cut short"),
+    "error in JSON": (lambda kit: kit.write(b'{"error": "Link expired"}'), "server's answer.*expired"),
+    "error in XML": (lambda kit: kit.write(b"<Error><Code>AccessDenied</Code></Error>"), "web page.*expired"),
+    "cut short": (lambda kit: kit.cut(0.6), "is incomplete"),
+    "cut at the end": (lambda kit: kit.cut(0.9999), "is incomplete"),
+    "only begun": (lambda kit: kit.cut(0.001), "is incomplete"),
     "one bit": (lambda kit: kit.flipped(), "damaged .the checksum"),
     "compressed": (lambda kit: kit.compressed(), "compressed"),
     "npz": (lambda kit: kit.archive({"a.npy": b"1"}), "archive of something else"),
     "torchscript": (lambda kit: kit.archive({"a/data.pkl": b"", "a/constants.pkl": b""}), "archive of something else"),
     "big endian": (lambda kit: kit.archive({"a/data.pkl": b"", "a/byteorder": b"big"}), "byte order"),
     "list": (lambda kit: kit.save([1, 2]), "neither a network nor a state dict"),
-    "training state": (lambda kit: kit.save({"state": {"a": 1}}), "something else among its tensors"),
-    "numpy inside": (lambda kit: kit.save({"a": np.zeros(3)}), "numpy.*_reconstruct.*numpy ndarray"),
+    "training state": (lambda kit: kit.save({"model": {"a": 1}, "epoch": 3}), "else among its tensors: model, epoch"),
+    "numpy inside": (lambda kit: kit.save({"a": np.zeros(3)}), "numpy.*_reconstruct, numpy.ndarray.*Nothing in it was run"),
     "other network": (lambda kit: kit.save(OTHER), "of another network: it has layer0.weight, .* and 18 more"),
     "empty state dict": (lambda kit: kit.save({}), "of another network: it has no tensors at all"),
     "one missing": (lambda kit: kit.without("cam_param_fc.bias"), "lacks 1 tensors.*cam_param_fc.bias"),

@@ -12,7 +12,8 @@ torch = pytest.importorskip("torch", reason="torch is not installed (install_dep
 
 from dice_core.body.kinds import NETWORK_FILE  # noqa: E402
 from dice_core.errors import DiceError  # noqa: E402
-from dice_core.network.checkpoint import convert, read  # noqa: E402
+from dice_core.network import tensorfile  # noqa: E402
+from dice_core.network.checkpoint import convert, load, read  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -29,7 +30,7 @@ def test_the_safetensors_library_agrees(made_up_official, tmp_path):
     assert loaded.keys() == written.tensors.keys()
     assert all(torch.equal(loaded[name], tensor) for name, tensor in written.tensors.items())
     library.save_file({"a": torch.ones(2)}, tmp_path / "other.safetensors", {"about": "nothing"})
-    with pytest.raises(DiceError, match="not a converted checkpoint of DICE"):
+    with pytest.raises(DiceError, match="not converted by this program"):
         read(tmp_path / "other.safetensors")
 
 
@@ -44,9 +45,39 @@ def test_a_newer_one(made_up_official, tmp_path):
 @pytest.mark.parametrize("keep", [0.0005, 0.3, 0.9999])
 def test_cut_short(keep, made_up_official, tmp_path):
     convert(made_up_official(), tmp_path)
-    with pytest.raises(DiceError, match="cut short|damaged|not in the safetensors"):
+    with pytest.raises(DiceError, match="is incomplete.*Convert model.bin again"):
         content = (tmp_path / NETWORK_FILE).read_bytes()
         read(written_to(tmp_path / "x", content[: int(len(content) * keep)]))
+
+
+@pytest.mark.parametrize("keep", [0, 4, 0.001, 0.5])
+def test_a_damaged_conversion_is_to_be_made_again(keep, made_up_official, tmp_path):
+    """Whatever is left of it: in the models folder it is ours, not the user's model.bin."""
+    convert(made_up_official(), tmp_path)
+    content = (tmp_path / NETWORK_FILE).read_bytes()
+    (tmp_path / NETWORK_FILE).write_bytes(content[: keep if keep > 1 else int(len(content) * keep)])
+    with pytest.raises(DiceError, match="Convert model.bin again"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("what", "value"),
+    [
+        *(("heads", value) for value in ("0", "-4", "2.5", "[4]", "{}{", '{"trans_encoder.0": "4"}', "true", "null")),
+        *(("layer_norm_eps", value) for value in ("0", "-1e-12", "NaN", "Infinity", '{"trans_encoder.0": NaN}', "[]")),
+    ],
+)
+def test_settings_that_make_no_sense(what, value, made_up_official, tmp_path):
+    tensors, notes = tensorfile.read(convert_to(made_up_official(), tmp_path))
+    path = tmp_path / "x.safetensors"
+    tensorfile.write(path, tensors, notes | {what: value})
+    with pytest.raises(DiceError, match="sensible|not converted by"):
+        read(path)
+
+
+def convert_to(path: Path, folder: Path) -> Path:
+    convert(path, folder)
+    return folder / NETWORK_FILE
 
 
 @pytest.mark.parametrize(

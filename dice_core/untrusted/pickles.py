@@ -1,48 +1,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Pickles read as data: no class is looked up, nothing is called, so whatever a file asks for, nothing happens.
 
-A pickle is a program for a small stack machine. This one knows the instructions that the official body files use
-(pickle protocols 2 to 5) and makes plain values; where Python would make an object it makes an inert `Record`. Names
-outside an exact list of modules and names are refused. Long strings stay views of the file: they take no memory.
+A pickle is a program for a small stack machine. This one knows the instructions that the official files use (pickle
+protocols 2 to 5) and makes plain values; where Python would make an object it makes an inert `Record`. Names outside
+the reader's exact list of modules and names are refused. Long strings stay views of the file: they take no memory.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-STEPS = 200_000  # instructions; the largest official file takes about a thousand
-LONG = 16  # bytes of an integer; PyTorch's magic number has ten
+STEPS = 200_000  # instructions; the largest file of a body takes about a thousand
+LONG = 16  # bytes of an integer; torch's magic number has ten
 TEXT = 4096  # bytes of text that is text; longer text holds the numbers of an array and stays a view
+STRANGERS, SPELLED_OUT = 100, 12  # refused names that are counted, that are named
 
-# What the official files name, exactly; what else a file names is refused. Several spellings may mean one thing.
-KNOWN = {
-    ("numpy", "ndarray"): "ndarray",
-    ("numpy", "dtype"): "dtype",
-    ("numpy.core.multiarray", "_reconstruct"): "ndarray",
-    ("numpy._core.multiarray", "_reconstruct"): "ndarray",
-    ("numpy.core.numeric", "_frombuffer"): "buffer",
-    ("numpy._core.numeric", "_frombuffer"): "buffer",
-    ("_codecs", "encode"): "bytes",
-    ("scipy.sparse.csc", "csc_matrix"): "csc_matrix",
-    ("scipy.sparse._csc", "csc_matrix"): "csc_matrix",
-    ("chumpy.ch", "Ch"): "Ch",
-    ("chumpy.reordering", "Select"): "Select",
-    ("__builtin__", "set"): "set",
-    ("builtins", "set"): "set",
-    ("collections", "OrderedDict"): "dict",
-    ("torch", "Size"): "Size",
-    ("torch", "FloatStorage"): "<f4",
-    ("torch", "DoubleStorage"): "<f8",
-    ("torch", "IntStorage"): "<i4",
-    ("torch", "LongStorage"): "<i8",
-    ("torch._utils", "_rebuild_tensor_v2"): "tensor",
-    ("torch._utils", "_rebuild_sparse_tensor"): "sparse",
-    ("torch.serialization", "_get_layout"): "layout",
-    ("torch.storage", "_load_from_bytes"): "storage",
-}
+Known = Mapping[tuple[str, str], str]  # module and name, exactly -> in short; several spellings may mean one thing
 
 
 class Broken(ValueError):
@@ -54,21 +30,22 @@ class Truncated(Broken):
 
 
 class Refused(Broken):
-    """The pickle names something that no official file names; `name` is what."""
+    """The pickle names what it may not: `names`, in the order of their appearance."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(f"it names {name}")
-        self.name = name
+    def __init__(self, names: list[str]) -> None:
+        more = f" and {len(names) - SPELLED_OUT} more" if len(names) > SPELLED_OUT else ""
+        super().__init__(f"it asks for {', '.join(names[:SPELLED_OUT])}{more}")
+        self.names = names
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Name:
     """A known name, in short; `Name("ndarray")`."""
 
     short: str
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Record:
     """In place of an object: what would have been called, with what, and the state it would have been given."""
 
@@ -77,7 +54,7 @@ class Record:
     state: Any = None
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Reference:
     """A value that lies outside of the pickle, such as the numbers of a torch tensor; for the reader to bring."""
 
@@ -104,34 +81,42 @@ class Pickle(NamedTuple):
     references: list[Reference]
 
 
-def read_pickle(data: memoryview, start: int = 0) -> Pickle:
-    """Read the pickle that begins at `start`.
+def read_pickle(data: memoryview, known: Known, start: int = 0, steps: int = STEPS) -> Pickle:
+    """Read the pickle that begins at `start`, of at most so many instructions.
 
     Raises
     ------
     Broken
-        `Truncated`, `Refused`, or because it is no pickle.
+        `Truncated`; `Refused`, for all names at once that are not known; or because it is no pickle.
     """
-    machine = _Machine(data, start)
+    machine = _Machine(data, known, start)
+    fault: Broken | None = None
     try:
-        return Pickle(machine.run(), machine.position, machine.references)
-    except Broken:
-        raise
+        value = machine.run(steps)
+    except Broken as error:
+        fault = error
     except (LookupError, TypeError, ValueError) as error:  # an empty stack, an unknown memo, text that is none
-        raise Broken(f"its instructions make no sense ({type(error).__name__})") from error
+        fault = Broken(f"its instructions make no sense ({type(error).__name__})")
+    if machine.strangers:
+        raise Refused(list(machine.strangers))
+    if fault:
+        raise fault
+    return Pickle(value, machine.position, machine.references)
 
 
 class _Machine:
-    def __init__(self, data: memoryview, position: int) -> None:
+    def __init__(self, data: memoryview, known: Known, position: int) -> None:
         self.data = data
+        self.known = known
         self.position = position
         self.stack: list[Any] = []
         self.marks: list[int] = []
         self.memo: dict[int, Any] = {}
         self.references: list[Reference] = []
+        self.strangers: dict[str, None] = {}
 
-    def run(self) -> Any:
-        for _ in range(STEPS):
+    def run(self, steps: int) -> Any:
+        for _ in range(steps):
             code = bytes(self.take(1))
             if code == b".":
                 return self.stack.pop()
@@ -141,7 +126,7 @@ class _Machine:
                 ACTS[code](self)
             else:
                 raise Broken(f"it has an instruction that no official file has (0x{code[0]:02x})")
-        raise Broken(f"it has more than {STEPS} instructions")
+        raise Broken(f"it has more than {steps} instructions")
 
     def take(self, count: int) -> memoryview:
         """The next bytes, not copied."""
@@ -187,9 +172,11 @@ class _Machine:
     def named(self, module: Any, name: Any) -> Name:
         if not (isinstance(module, str) and isinstance(name, str)):
             raise Broken("it has a name that is no text")
-        if (module, name) not in KNOWN:
-            raise Refused(f"{module}.{name}"[:100])
-        return Name(KNOWN[module, name])
+        if (module, name) not in self.known:
+            self.strangers[f"{module}.{name}"[:100]] = None
+            if len(self.strangers) == STRANGERS:
+                raise Broken("it asks for too much")
+        return Name(self.known.get((module, name), ""))
 
     def record(self) -> Any:
         maker, arguments = self.pop(2)
@@ -207,6 +194,8 @@ class _Machine:
     def build(self) -> None:
         (state,) = self.pop(1)
         target = self.stack[-1]
+        if isinstance(target, dict):
+            return  # notes on versions, of a state dict
         if not isinstance(target, Record) or target.state is not None:
             raise Broken("it sets the state of what has none")
         target.state = state
