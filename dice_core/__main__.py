@@ -73,7 +73,8 @@ def _parser() -> argparse.ArgumentParser:
         help="dice engine: who poses the bodies; others than own must be installed (default: own)",
     )  # fmt: skip
     capture.add_argument(
-        "--renderer", default="own", choices=["own", "pytorch3d"], help="who draws the preview (default: own)"
+        "--renderer", default="own", choices=["own", "pytorch3d"],
+        help="who draws the preview; others than own must be installed (default: own)",
     )
     capture.add_argument(
         "--preview", type=_path_ending(".png", ".jpg", ".jpeg"), metavar="FILE", help="write a picture of the result"
@@ -81,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     capture.add_argument("--obj", type=Path, metavar="DIR", help="write the meshes as OBJ into a folder")
     capture.add_argument("--ply", type=Path, metavar="DIR", help="write the meshes as PLY into a folder")
     capture.add_argument("--glb", type=_path_ending(".glb"), metavar="FILE", help="write the meshes as one GLB")
-    capture.set_defaults(run=_capture)
+    capture.set_defaults(run=_capture, wrong=capture.error)
     convert = commands.add_parser(
         "convert", help="make the official files ready for the dice engine: say what each is and what is missing"
     )
@@ -119,9 +120,14 @@ def _capture(options: argparse.Namespace) -> int:
     from .media.decode import read_picture
     from .pipeline import Pipeline
     from .result.export import export
-    from .result.preview import write_preview
+    from .result.preview import painter, write_preview
     from .result.store import save
 
+    if options.engine == "open" and (options.precision, options.body_layer) != ("exact", "own"):
+        options.wrong("--precision and --body-layer belong to --engine dice")
+    if options.renderer != "own" and not options.preview:
+        options.wrong("--renderer needs --preview")
+    painter(options.renderer)  # what is missing is said before the work is done
     capture = Pipeline().capture(
         options.photo, engine=options.engine, hand=options.hand, crop=options.crop, precision=options.precision,
         body_layer=options.body_layer, report=_report,

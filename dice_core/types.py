@@ -23,8 +23,11 @@ PRECISIONS: tuple[Precision, ...] = ("exact", "fast")
 
 def crop(text: str) -> Crop:
     """A crop as it is written on a command line, `LEFT,TOP,SIDE`. Raises ValueError."""
-    left, top, side = (float(part) for part in text.split(","))
-    if not (side >= 1 and max(abs(left), abs(top), side) < 1e6):
+    try:
+        left, top, side = (float(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(f"{text} is not LEFT,TOP,SIDE") from None
+    if not (side >= 1 and all(abs(number) < 1e6 for number in (left, top, side))):
         raise ValueError(f"{text} is no square of a picture")
     return left, top, side
 

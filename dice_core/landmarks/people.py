@@ -14,7 +14,7 @@ from ..types import SIDES, Crop, Frame, HandChoice, Side
 from .litert import FaceLandmarks, HandLandmarks, Landmarker
 
 OCCLUDED = 0.3  # weight of face landmarks that a hand covers
-WIDEST = 4  # a crop, in sides of the picture
+WIDEST = 2  # a crop, in sides of the picture
 OWN = 1.0  # face widths: a hand farther from the face than this may be somebody else's
 SURE = 0.9  # of its side, a hand is not taken for the other one
 

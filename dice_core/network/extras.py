@@ -86,17 +86,11 @@ def _posed_by(layer: Layer, model: Model) -> Model:
     return type(cls.__name__, (cls,), {"skinned": skinned})(**vars(model))
 
 
-def paint_with_pytorch3d(canvas: NDArray[np.uint8], points: NDArray, faces: NDArray, colors: NDArray) -> None:
-    """Draw a mesh over a picture; of what lies in one place, the nearest is seen, whichever way it faces.
+def pytorch3d_painter() -> Callable[[NDArray[np.uint8], NDArray, NDArray, NDArray], None]:
+    """What draws a mesh over a picture; of what lies in one place, the nearest is seen, whichever way it faces.
 
-    Parameters
-    ----------
-    canvas
-        (h, w, 3) RGB, changed in place.
-    points
-        (V, 3) x and y in pixels, whole numbers at the pixels' centres as OpenCV counts, and depth, the near less.
-    faces, colors
-        (F, 3) vertices, and (V, 3) RGB 0..255, lit already.
+    It takes a (h, w, 3) RGB canvas, changed in place; (V, 3) points, x and y in pixels, whole numbers at the pixels'
+    centres as OpenCV counts, and depth, the near less; (F, 3) faces; (V, 3) RGB 0..255, lit already.
 
     Raises
     ------
@@ -104,6 +98,13 @@ def paint_with_pytorch3d(canvas: NDArray[np.uint8], points: NDArray, faces: NDAr
         When pytorch3d is missing or broken.
     """
     draw, meshes = _imported("pytorch3d.renderer.mesh").rasterize_meshes, _imported("pytorch3d.structures").Meshes
+    return partial(_paint, draw, meshes)
+
+
+def _paint(
+    draw: Callable[..., Any], meshes: Callable[..., Any], canvas: NDArray[np.uint8], points: NDArray, faces: NDArray,
+    colors: NDArray,
+) -> None:  # fmt: skip
     torch = _imported("torch")
     points = points - [0, 0, points[:, 2].min() - 1]  # what lies behind the camera is not drawn
     low, high = points[faces, :2].min(1), points[faces, :2].max(1)

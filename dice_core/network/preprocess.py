@@ -82,8 +82,9 @@ def _within(centre: NDArray, inside: float, side: float, upright: NDArray, size:
 def crop_pixels(pixels: NDArray[np.uint8], region: Region) -> NDArray[np.uint8]:
     """(h, w, 3) picture -> (224, 224, 3): the region, black where it sticks out of the picture."""
     side = max(round(region.side), 1)
-    if region.angle == 0 and region.side == side:
-        left, top = (round(value) for value in region.center - side / 2)
+    corner = region.center - side / 2
+    if region.angle == 0 and region.side == side and (corner == np.round(corner)).all():
+        left, top = (int(value) for value in corner)
         square = Image.fromarray(pixels).crop((left, top, left + side, top + side))
     else:
         matrix = region.to_picture(side)

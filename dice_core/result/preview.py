@@ -67,7 +67,7 @@ def write_preview(path: Path, frame: Frame, capture: Capture, renderer: str = "o
 
 def render_preview(frame: Frame, capture: Capture, renderer: str = "own") -> NDArray[np.uint8]:
     """(PANEL, 3 PANEL, 3) uint8 RGB: photograph with overlay, contact, deformation."""
-    view = _view(capture, _painter(renderer))
+    view = _view(capture, painter(renderer))
     panels = [_overlay(frame, capture, view), _contact(capture, view), _deformation(capture, view)]
     titles = [f"{frame.source}", f"contact: {capture.contact_state}", "deformation"]
     for panel, title in zip(panels, titles, strict=True):
@@ -77,14 +77,15 @@ def render_preview(frame: Frame, capture: Capture, renderer: str = "own") -> NDA
     return np.hstack(panels)
 
 
-def _painter(renderer: str) -> Painter:
+def painter(renderer: str) -> Painter:
+    """Who draws: `own` or `pytorch3d`. Raises `NotInstalled`."""
     if renderer == "own":
         return _fill
     try:
-        from ..network.extras import paint_with_pytorch3d
+        from ..network.extras import pytorch3d_painter
     except ModuleNotFoundError as error:
         raise NotInstalled(f"{renderer} needs {error.name}.", "Run install_deps.py --engine dice first.") from error
-    return paint_with_pytorch3d
+    return pytorch3d_painter()
 
 
 def _view(capture: Capture, painter: Painter) -> View:

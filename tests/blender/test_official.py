@@ -76,9 +76,10 @@ def test_a_photograph_becomes_a_complete_scene(
     head = parts["head"]
     assert "Contact" in head.vertex_groups
     key = head.data.shape_keys.key_blocks["Deformation"]
-    moved = np.array([key.data[i].co - vertex.co for i, vertex in enumerate(head.data.vertices)])
-    sizes = np.linalg.norm(moved, axis=1), np.linalg.norm(capture.head.deformation, axis=1)
-    assert np.allclose(*sizes, atol=1e-3) and sizes[0].max() > 0
+    turn = np.array(head.matrix_world.to_3x3())
+    moved = np.array([key.data[i].co - vertex.co for i, vertex in enumerate(head.data.vertices)]) @ turn.T
+    expected = capture.head.deformation[:, [0, 2, 1]] * [1, 1, -1]  # Blender: y into the picture, z up
+    assert np.allclose(moved, expected, atol=1e-3) and np.linalg.norm(moved, axis=1).max() > 0
     seen = [world_to_camera_view(scene, scene.camera, head.matrix_world @ vertex.co) for vertex in head.data.vertices]
     pixels = np.array([(view.x, 1 - view.y) for view in seen]) * capture.camera.image_size
     expected = capture.camera.project(capture.head.vertices)

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from dice_core import protocol
-from dice_core.body.kinds import KINDS, converted
+from dice_core.body.kinds import KINDS, NETWORK_FILE, converted
 from dice_core.client import Client, finish
 from dice_core.errors import DiceError, NotInstalled
 from dice_core.paths import ROOT
@@ -93,10 +94,11 @@ def test_no_file_at_all(command, tmp_path):
     assert not (tmp_path / "models").exists()
 
 
-@pytest.mark.parametrize("crop", ["1,2", "a,b,c", "0,0,-5", "0,0,nan", "0,0,inf"])
+@pytest.mark.parametrize("crop", ["1,2", "a,b,c", "0,0,-5", "0,0,nan", "0,0,inf", "0,nan,100", "1,2,3,4", "9e9,0,5"])
 def test_a_crop_that_is_none_is_wrong_usage(crop, command, sample):
     ran = command("capture", sample, f"--crop={crop}")
     assert ran.code == 2 and "usage:" in ran.err and "Traceback" not in ran.err
+    assert f"{crop} is no" in ran.err, "in words, not Python's own"
 
 
 def test_without_torch_it_says_what_to_install(command, sample, official_files, official_models, tmp_path):
@@ -112,15 +114,73 @@ def test_without_torch_it_says_what_to_install(command, sample, official_files, 
     assert ran.code == 1 and "torch" in ran.out and "install_deps.py --engine dice" in ran.out
 
 
-def test_body_layers_and_renderers_that_are_not_there(command, sample, official_models, tmp_path):
-    variables = {"DICE_MODELS": str(official_models)}
-    (tmp_path / "smplx.py").write_text("raise ImportError('broken')")
-    for option, value in (("--body-layer", "manopth"), ("--renderer", "pytorch3d")):
-        ran = command("capture", sample, "--engine", "dice", option, value, "--preview", "p.png", "-o", "r.npz",
-                      **variables)  # fmt: skip
-        if ran.code == 0:
-            pytest.skip(f"{value} is installed")
-        assert ran.code == 1 and value in ran.err and "Traceback" not in ran.err
+@pytest.mark.parametrize("option, package", [("--body-layer", "manopth"), ("--renderer", "pytorch3d")])
+def test_packages_that_are_not_there(option, package, command, sample, official_models, tmp_path):
+    if find_spec(package):
+        pytest.skip(f"{package} is installed")
+    ran = command("capture", sample, "--engine", "dice", option, package, "--preview", "p.png", "-o", "r.npz",
+                  DICE_MODELS=str(official_models))  # fmt: skip
+    assert ran.code == 1 and package in ran.err and "Traceback" not in ran.err
+    assert listing(tmp_path) == set(), "said before anything is written"
+
+
+def test_a_chosen_body_layer_is_used(command, sample, official_models, tmp_path):
+    """A broken smplx in its place shows that it was asked for."""
+    (tmp_path / "smplx.py").write_text("raise ImportError('broken on purpose')")
+    paths = os.pathsep.join([str(tmp_path), str(ROOT)])
+    for layer, code in (("own", 0), ("smplx", 1)):
+        ran = command("capture", sample, "--engine", "dice", "--body-layer", layer, "-o", "r.npz",
+                      DICE_MODELS=str(official_models), PYTHONPATH=paths)  # fmt: skip
+        assert ran.code == code and ("broken on purpose" in ran.err) == (code == 1), ran.err
+
+
+def test_a_chosen_precision_is_used(command, sample, official_models, tmp_path):
+    """What it means on this machine is said in a note, where it differs from `exact`."""
+    for precision in ("exact", "fast"):
+        ran = command("capture", sample, "--engine", "dice", "--precision", precision, "-o", "r.npz",
+                      DICE_MODELS=str(official_models))  # fmt: skip
+        assert ran.code == 0, ran.err
+        note = meaning(precision, choose())
+        assert (f"note: {note}" in ran.out) if note else ("precision" not in ran.out)
+    assert meaning("fast", choose()) or choose().kind == "cuda"
+
+
+@pytest.mark.parametrize(
+    "options, word",
+    [(["--precision", "fast"], "--engine dice"), (["--body-layer", "smplx"], "--engine dice"),
+     (["--engine", "dice", "--renderer", "pytorch3d"], "--preview")],
+)  # fmt: skip
+def test_options_that_would_do_nothing_are_wrong_usage(options, word, command, sample, tmp_path):
+    ran = command("capture", sample, *options, "-o", "r.npz")
+    assert ran.code == 2 and word in ran.err and not (tmp_path / "r.npz").exists()
+
+
+def test_a_converted_network_can_be_given_again(command, official_models, tmp_path):
+    """As a file, in a folder, or as what it is taken for."""
+    network = official_models / NETWORK_FILE
+    for index, given in enumerate(([network], [official_models], ["--dice", network])):
+        ran = command("convert", *given, "-o", f"models{index}")
+        assert f"{network} is the network's weights" in ran.out and ran.code == 0, ran.out
+        assert (tmp_path / f"models{index}" / NETWORK_FILE).read_bytes() == network.read_bytes()
+
+
+def test_another_network_is_named_in_its_slot(command, tmp_path):
+    """A real state dict, as its module gives it; a training state; both say what is wrong with them."""
+    other = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4))
+    torch.save(other.state_dict(), tmp_path / "resnet.bin")
+    ran = command("convert", "--dice", "resnet.bin", "-o", "models")
+    assert ran.code == 1 and "of another network: it has 0.weight, 0.bias" in ran.out
+    torch.save({"model": other.state_dict(), "epoch": 3}, tmp_path / "training.bin")
+    ran = command("convert", "--dice", "training.bin", "-o", "models")
+    assert ran.code == 1 and "something else among its tensors: model, epoch" in ran.out
+    assert not (tmp_path / "models").exists()
+
+
+def test_a_folder_of_nothing_useful_is_no_success(command, tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "model.bin").write_bytes(b"<html>expired</html>")
+    ran = command("convert", "folder", "-o", "models")
+    assert ran.code == 1 and "web page" in ran.out and not (tmp_path / "models").exists()
 
 
 def test_the_worker_does_the_same(runtime, official_models, sample, monkeypatch):

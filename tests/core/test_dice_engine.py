@@ -19,6 +19,7 @@ from dice_core.body import flame  # noqa: E402
 from dice_core.engines.dice import STAGES, DiceEngine  # noqa: E402
 from dice_core.engines.runs import IBUG_MIRROR  # noqa: E402
 from dice_core.errors import DiceError, NothingFound, NotInstalled  # noqa: E402
+from dice_core.landmarks.people import distance  # noqa: E402
 from dice_core.media.decode import from_array  # noqa: E402
 from dice_core.network import checkpoint, preprocess  # noqa: E402
 from dice_core.paths import models_dir  # noqa: E402
@@ -83,6 +84,7 @@ def test_answers_lie_where_the_official_camera_puts_them(engine, right, sample_f
         assert np.abs(right.camera.project(mesh) - pixels).max() < 0.05
         assert np.allclose(mesh - right.head.vertices.mean(0), points, atol=1e-4)
     deform = said.deform[0] * (said.presence[0] > 0.5)
+    assert np.linalg.norm(deform, axis=1).max() > 0.01 and right.contact_state == "touch", "there is something to see"
     deform[np.flatnonzero(engine.bodies.deformable == 0)] = 0
     assert np.allclose(right.head.deformation, -deform, atol=1e-4)
     assert np.allclose(right.head.contact, said.head_contact[0, :, 0], atol=1e-4)
@@ -113,6 +115,7 @@ def test_left_hands_are_right_hands_in_a_mirror(engine, right, sample_frame):
         assert np.allclose(ours.vertices * mirror, other.vertices, atol=1e-5)
         assert np.array_equal(ours.faces[:, [0, 2, 1]], other.faces)
         assert np.allclose(ours.contact, other.contact, atol=1e-6)
+    assert np.abs(right.head.deformation).max() > 0.01
     assert np.allclose(left.head.deformation * mirror, right.head.deformation, atol=1e-6)
     assert np.allclose(left.head.landmarks[IBUG_MIRROR] * mirror, right.head.landmarks, atol=1e-5)
     seen, expected = left.camera.project(left.head.vertices), right.camera.project(right.head.vertices)
@@ -205,9 +208,49 @@ def test_auto_keeps_the_hands_that_touch(engine, sample_frame, monkeypatch):
             capture = engine.capture(sample_frame, "auto", silent)
         assert [hand.side for hand in capture.hands] == sides
         assert capture.contact_state == "touch"
-    with monkeypatch.context() as patch:
-        touching(engine, patch, 0.1, 0.2)
-        assert len(engine.capture(sample_frame, "auto", silent).hands) == 1
+
+
+@pytest.mark.parametrize("near", ["right", "left"])
+def test_where_none_touches_auto_keeps_the_nearest_hand(near, engine, sample_frame, monkeypatch):
+    face = engine.landmarker.faces(sample_frame.pixels)[0]
+    seen = engine.landmarker.hands(sample_frame.pixels)[0]
+    away = np.ptp(face.points, axis=0).max() * np.array([-0.6, 0])
+    hands = {side: replace(seen, side=side, points=seen.points + (0 if side == near else away))
+             for side in ("left", "right")}  # fmt: skip
+    assert distance(hands[near], face) < min(distance(hand, face) for side, hand in hands.items() if side != near) < 1
+    for order in (["left", "right"], ["right", "left"]):
+        monkeypatch.setattr(engine.landmarker, "hands", lambda *_, order=order: [hands[side] for side in order])
+        with monkeypatch.context() as patch:
+            touching(engine, patch, 0.1, 0.2)
+            capture = engine.capture(sample_frame, "auto", silent)
+        assert [hand.side for hand in capture.hands] == [near]
+
+
+def test_auto_leaves_a_far_hand_alone(engine, sample_frame, monkeypatch):
+    """Somebody else's hand, or one on the table, would only make the crop large; who wants it says so."""
+    face = engine.landmarker.faces(sample_frame.pixels)[0]
+    seen = engine.landmarker.hands(sample_frame.pixels)[0]
+    far = replace(seen, side="left", points=seen.points + [2.5 * np.ptp(face.points, axis=0).max(), 0])
+    asked: list[int] = []
+    run = engine.runner.run
+    monkeypatch.setattr(engine.runner, "run", lambda images: asked.append(len(images)) or run(images))
+    monkeypatch.setattr(engine.landmarker, "hands", lambda *_: [seen, far])
+    auto, both = (engine.capture(sample_frame, hand, silent) for hand in ("auto", "both"))
+    assert asked == [1, 2] and [hand.side for hand in auto.hands] == ["right"] and len(both.hands) == 2
+    assert both.params["crop"][0, 0] > 1.2 * auto.params["crop"][0, 0], "a larger crop"
+    monkeypatch.setattr(engine.landmarker, "hands", lambda *_: [far])
+    assert [hand.side for hand in engine.capture(sample_frame, "auto", silent).hands] == ["left"], "better than none"
+
+
+def test_a_picture_larger_than_the_working_size(engine, right, sample_frame):
+    """Crops and results are in pixels of the full picture, of which the engine sees a smaller one."""
+    times = 4
+    large = from_array(sample_frame.pixels.repeat(times, 0).repeat(times, 1), "large")
+    assert large.scale > 1 and large.size == (times * 768, times * 768)
+    capture = engine.capture(large, "right", silent, tuple(times * value for value in CROP))
+    expected, seen = (one.camera.project(one.head.vertices) for one in (right, capture))
+    assert np.abs(seen - times * expected).max() < 0.01 * times * np.ptp(expected)
+    assert np.allclose(capture.params["crop"], times * right.params["crop"])
 
 
 def test_a_face_without_a_hand(engine, sample_frame, monkeypatch):
@@ -230,9 +273,9 @@ def test_no_face(engine, sample_frame, monkeypatch):
 
 
 def test_a_crop_far_larger_than_the_picture(engine, sample_frame):
-    capture = engine.capture(sample_frame, "right", silent, (-1000.0, -1000.0, 3000.0))
+    capture = engine.capture(sample_frame, "right", silent, (-400.0, -400.0, 1500.0))
     assert capture.head is not None
-    with pytest.raises(DiceError, match="more than 4 times as long as sample.jpg"):
+    with pytest.raises(DiceError, match="more than 2 times as long as sample.jpg"):
         engine.capture(sample_frame, "right", silent, (-5e5, -5e5, 1e6))
 
 
@@ -276,9 +319,12 @@ def test_missing_files_are_named(runtime, official_models, tmp_path):
     assert "model.bin" in raised.value.remedy
 
 
-def test_smplx_poses_the_same(runtime, official_models, right, sample_frame):
-    pytest.importorskip("smplx", reason="smplx is not installed (install_deps.py --research)")
+def test_smplx_poses_the_same(runtime, official_models, right, sample_frame, monkeypatch):
+    smplx = pytest.importorskip("smplx", reason="smplx is not installed (install_deps.py --research)")
+    posed, lbs = [], smplx.lbs.lbs
+    monkeypatch.setattr(smplx.lbs, "lbs", lambda *given, **chosen: posed.append(1) or lbs(*given, **chosen))
     other = DiceEngine(models_dir(runtime), official_models, body_layer="smplx")
     capture = other.capture(sample_frame, "right", silent, CROP)
     assert np.abs(capture.head.vertices - right.head.vertices).max() < 1e-6
     assert np.abs(capture.hands[0].vertices - right.hands[0].vertices).max() < 1e-6
+    assert len(posed) == 2, "a head and a hand, by smplx"

@@ -156,6 +156,15 @@ def bombs() -> dict[str, bytes]:
     tensor = zipfile.ZipFile(io.BytesIO(storage)).read("made_up/data.pkl")
     many = b"\x80\x02(" + tensor[2:-1] * 1500 + b"t."
     zeros = bytes(150_000_000)
+    state = b"(K\x03" + short("<") + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
+    dtype = b"cnumpy\ndtype\n" + short("f8") + b"K\x00K\x01\x87R" + state
+    doubled = b"K\x01" + b"".join(b"q%ch%c\x86" % (n, n) for n in range(90))
+
+    def shaped(shape: bytes) -> bytes:
+        array = b"cnumpy\nndarray\n)R(K\x01" + shape + dtype + b"\x89" + short("12345678") + b"tb"
+        return b"\x80\x02}" + short("v_template") + array + b"s."
+
+    level = b"ctorch._utils\n_rebuild_sparse_tensor\n)Rq\x00"
     return {
         "a compressed pickle": archive(zipfile.ZIP_DEFLATED, data_pkl=zeros),
         "a compressed storage": archive(zipfile.ZIP_DEFLATED, data_pkl=tensor, data__0=zeros),
@@ -165,6 +174,10 @@ def bombs() -> dict[str, bytes]:
         "a model in an npz": archive(zipfile.ZIP_DEFLATED, **{"v_template.npy": zeros}),
         "nested tuples": b"\x80\x02" + b"(" * 90_000 + b"t" * 90_000 + b".",
         "doubled tuples": b"\x80\x02N" + b"".join(b"q%ch%c\x86" % (n, n) for n in range(200)) + b".",
+        "a shape of doubled tuples": shaped(doubled),
+        "a shape of nested tuples": shaped(b"K\x01" + b"\x85" * 100_000),
+        "a shape of itself": shaped(b"]q\x00h\x00a"),
+        "meshes without end": b"\x80\x02}" + short("D") + b"](" + level + b"h\x00" * 100_000 + b"es.",
         "a list of itself": b"\x80\x02]q\x00h\x00ah\x00ah\x00e.",
         "an array of doubled text": b"\x80\x02X\x00\x10\x00\x00" + b"a" * 4096 + b"q\x00" + b"h\x00" * 50_000 + b".",
         "a header without end": b"\x93NUMPY\x01\x00\xff\xff" + b"(" * 65535,

@@ -258,6 +258,14 @@ def bombs() -> Iterator[bytes]:
         pair = dictionary(a=b"h" + bytes([index]), b=b"h" + bytes([index]))
         laughs += module(dictionary(_modules=pair)) + b"q" + bytes([index + 1])
     yield module(dictionary(junk=b"(" + laughs + b"t", _modules=dictionary(a=b"h\x19")))
+    tensors = dictionary(**{f"k{index}": tensor(size=numbers(0), stride=numbers(1)) for index in range(2000)})
+    heavy = module(b"}(" + text("_parameters") + tensors + b"u") + b"q\x00"
+    for index in range(16):
+        pair = dictionary(a=b"h" + bytes([index]), b=b"h" + bytes([index]))
+        heavy += module(dictionary(_modules=pair)) + b"q" + bytes([index + 1])
+    yield module(dictionary(junk=b"(" + heavy + b"t", _modules=dictionary(a=b"h\x10")))
+    yield dictionary(**{"n" * 60_000: tensor()})
+    yield module(dictionary(_modules=dictionary(**{"n" * 60_000: module(b"}")})))
     deep = b")" + b"\x85" * 900_000
     yield b"}" + deep + b"Ns"
     yield call(name("collections OrderedDict"), b"](" + b"(" + deep + b"Nt" + b"e")

@@ -137,7 +137,7 @@ def looks_right(height: int, width: int) -> None:
     expected[11:121, 21:131] = 120
     expected[131:181, 191:241] = [0, 0, 255]
     expected[116:176, 121:181] = [250, 20, 10]
-    extras.paint_with_pytorch3d(canvas, *scene())
+    extras.pytorch3d_painter()(canvas, *scene())
     assert np.array_equal(canvas, expected), np.argwhere((canvas != expected).any(2))[:10]
     assert (canvas != 7).any()
 
@@ -151,7 +151,7 @@ def slope() -> None:
     colors = np.zeros((8, 3))
     colors[[1, 2]] = 200
     canvas = np.full((130, 130, 3), 7, np.uint8)
-    extras.paint_with_pytorch3d(canvas, points, faces, colors)
+    extras.pytorch3d_painter()(canvas, points, faces, colors)
     across = (np.arange(11, 111) - 10.3) / 100
     wanted = np.where(across < 0.5, 200 * across, 0)
     assert np.abs(canvas[60, 11:111, 0] - wanted).max() <= 1
@@ -175,7 +175,7 @@ def test_nothing_to_paint(monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in(monkeypatch)
     points, faces = oblong(-500, -500, 20, 1)
     canvas = np.full((40, 50, 3), 7, np.uint8)
-    extras.paint_with_pytorch3d(canvas, points, faces, np.zeros((4, 3)))
+    extras.pytorch3d_painter()(canvas, points, faces, np.zeros((4, 3)))
     assert (canvas == 7).all()
 
 
@@ -183,7 +183,7 @@ def test_pytorch3d_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("pytorch3d", "pytorch3d.renderer", "pytorch3d.renderer.mesh", "pytorch3d.structures"):
         monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(NotInstalled, match="pytorch3d cannot be imported") as caught:
-        extras.paint_with_pytorch3d(np.zeros((4, 4, 3), np.uint8), *oblong(0, 0, 2, 1), np.zeros((4, 3)))
+        extras.pytorch3d_painter()(np.zeros((4, 4, 3), np.uint8), *oblong(0, 0, 2, 1), np.zeros((4, 3)))
     assert f"{sys.executable} -m pip" in caught.value.remedy and "pytorch3d/blob" in caught.value.remedy
 
 

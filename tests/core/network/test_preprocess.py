@@ -132,3 +132,14 @@ def test_turned_crops_show_what_lies_there():
             found = np.array([(columns * weights).sum(), (rows * weights).sum()]) / weights.sum()
             assert np.abs(found - expected).max() < 0.1, region
     assert (crop_pixels(np.full((10, 10, 3), 255, np.uint8), Region(np.array([0.0, 0.0]), 20))[:100, :100] == 0).all()
+
+
+@pytest.mark.parametrize("left, side", [(60, 40), (60.5, 40), (60.25, 40), (61.5, 39), (60.5, 39.5)])
+def test_crops_between_pixels_lie_where_they_say(left, side):
+    """On a ramp, brightness is place: what a pixel of the crop shows is where its middle lies."""
+    ramp = np.clip(4 * (np.arange(200) - 50), 0, 255).astype(np.uint8)
+    crop = crop_pixels(np.tile(ramp[None, :, None], (200, 1, 3)), Region(np.array([left + side / 2, 100.0]), side))
+    seen = crop[100, :, 0] / 4 + 50
+    expected = left + (np.arange(SIZE) + 0.5) * side / SIZE - 0.5
+    inner = slice(8, -8)  # at the edge the last pixel has no neighbour to be mixed with
+    assert abs((seen[inner] - expected[inner]).mean()) < 0.05
