@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import runtime
-from .body.kinds import KINDS, converted, where_from
+from .body.kinds import KINDS, converted, intact, where_from
 from .errors import DiceError, NotInstalled
 from .installer.plan import free_megabytes, installed
 from .landmarks import models
@@ -106,11 +106,14 @@ def _official(folder: Path) -> list[Check]:
         return [Check("official files", True, "none: only --engine dice needs them, and torch")]
     checks = []
     for key, kind in KINDS.items():
-        file = converted(models, key)
-        there = file.is_file()
-        missing = f"{kind.title}: missing" if kind.needed else f"{kind.title}: missing, and not needed for captures"
-        detail = f"{kind.title}: {file} ({kind.source.licence})" if there else missing
-        checks.append(Check(kind.file, there or not kind.needed, detail, where_from(key)))
+        file, remedy = converted(models, key), where_from(key)
+        ok, detail = True, f"{kind.title}: {file} ({kind.source.licence})"
+        if not file.is_file():
+            ok, detail = not kind.needed, f"{kind.title}: missing"
+            detail += "" if kind.needed else ", and not needed for captures"
+        elif not intact(models, key):
+            ok, detail, remedy = False, f"{kind.title}: {file} is damaged", f"Convert {kind.file} again."
+        checks.append(Check(kind.file, ok, detail, remedy))
     return checks
 
 

@@ -6,6 +6,10 @@ Standard library only: `doctor` speaks of them on any Python.
 
 from __future__ import annotations
 
+import json
+import struct
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +30,9 @@ FLAME = Source(
     "FLAME", "https://flame.is.tue.mpg.de", "FLAME licence (Max Planck Society): non-commercial research, no passing on"
 )
 DICE = Source(
-    "DICE", "https://github.com/Qingxuan-Wu/DICE", "made with MANO, FLAME and Decaf: non-commercial research like them"
+    "DICE",
+    "https://github.com/Qingxuan-Wu/DICE",
+    "code under MIT; its data are made with MANO, FLAME and Decaf: non-commercial research like them",
 )
 
 
@@ -74,3 +80,20 @@ def where_from(key: str) -> str:
 def missing(folder: Path) -> list[str]:
     """The keys of what is needed and not in a models folder."""
     return [key for key, kind in KINDS.items() if kind.needed and not converted(folder, key).is_file()]
+
+
+def intact(folder: Path, key: str) -> bool:
+    """Whether a converted file is whole and what its name says, as far as its container tells."""
+    path = converted(folder, key)
+    try:
+        if key == NETWORK:
+            with open(path, "rb") as file:
+                (length,) = struct.unpack("<Q", file.read(8))
+                header = json.loads(file.read(min(length, path.stat().st_size)))
+            ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
+            return 8 + length + max(ends) == path.stat().st_size
+        with zipfile.ZipFile(path) as archive:
+            return key.encode("utf-32-le") in archive.read("kind.npy") and archive.testzip() is None
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, struct.error, zlib.error,
+            zipfile.BadZipFile):  # fmt: skip
+        return False

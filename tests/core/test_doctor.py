@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from dice_core import doctor as module
@@ -44,13 +45,39 @@ def test_official_files(runtime: Path, tmp_path: Path, monkeypatch: pytest.Monke
     alone = by_name(doctor(tmp_path / "no runtime"))
     assert alone["official files"].ok and not OFFICIAL & set(alone), "who has no dice engine misses nothing"
     (tmp_path / "models").mkdir()
-    converted(tmp_path / "models", "mano_right").touch()
+    np.savez(converted(tmp_path / "models", "mano_right"), kind=np.array("mano_right"), template=np.zeros(3))
     found = by_name(doctor(tmp_path / "no runtime"))
     assert OFFICIAL <= set(found)
     assert found["MANO_RIGHT.pkl"].ok and "MANO licence" in found["MANO_RIGHT.pkl"].detail
     assert not found["generic_model.pkl"].ok and "https://flame.is.tue.mpg.de" in found["generic_model.pkl"].remedy
     assert not found["model.bin"].ok and "dice_core convert" in found["model.bin"].remedy
     assert found["stiffness_final.npy"].ok, "captures do not need it"
+
+
+def test_damaged_official_files(official_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut short, overwritten, empty, or another one under this name."""
+    models = tmp_path / "models"
+    shutil.copytree(official_models, models)
+    monkeypatch.setenv("DICE_MODELS", str(models))
+    assert all(check.ok for check in doctor(tmp_path / "none") if check.name in OFFICIAL)
+    content = {key: converted(models, key).read_bytes() for key in KINDS}
+    middle = len(content["flame"]) // 2
+    damaged = {
+        "network": content["network"][:-1],
+        "flame": content["flame"][:middle] + bytes(100) + content["flame"][middle + 100 :],
+        "mano_right": b"",
+        "rh_ref_vs": content["head_ref_vs"],
+        "neck_idx": b"PK\x03\x04" + bytes(50),
+    }
+    for key, data in damaged.items():
+        converted(models, key).write_bytes(data)
+    found = by_name(doctor(tmp_path / "none"))
+    for key, kind in KINDS.items():
+        assert found[kind.file].ok == (key not in damaged), key
+        assert key not in damaged or ("is damaged" in found[kind.file].detail and "again" in found[kind.file].remedy)
+    for data in (b"", b"\0" * 9, content["network"][:300], b"\xff" * 400):
+        converted(models, "network").write_bytes(data)
+        assert not by_name(doctor(tmp_path / "none"))["model.bin"].ok
 
 
 def test_nothing_installed(tmp_path: Path) -> None:

@@ -263,6 +263,25 @@ def test_what_was_converted_loads(made_up: Path, tmp_path: Path):
     assert "converted already" in error.message
 
 
+@pytest.mark.parametrize("key", list(OFFICIAL.values()))
+def test_a_damaged_conversion_says_so(made_up: Path, tmp_path: Path, key: str):
+    """An array gone, of another shape, of objects; the file cut, overwritten, or of another kind."""
+    convert([made_up], tmp_path)
+    path, good = tmp_path / f"{key}.npz", load(tmp_path, key)
+    content, name = path.read_bytes(), next(iter(good))
+    kind = {"kind": np.array(key)}
+    for arrays in ({k: v for k, v in good.items() if k != name} | kind, good | {name: np.zeros((2, 2, 2))} | kind,
+                   good | {name: np.array([None])} | kind, good, good | {"kind": np.array("other")}):  # fmt: skip
+        np.savez(path, **arrays)
+        with pytest.raises(NotInstalled):
+            load(tmp_path, key)
+    middle = len(content) // 2
+    for data in (b"", content[:middle], content[: middle - 8] + bytes(16) + content[middle + 8 :], b"PK\x03\x04"):
+        path.write_bytes(data)
+        with pytest.raises(NotInstalled, match="is damaged"):
+            load(tmp_path, key)
+
+
 def test_what_is_missing_is_named_with_its_source(made_up: Path, tmp_path: Path):
     report = convert([made_up / "rh_ref_vs.pt"], tmp_path)
     text = render(report)
