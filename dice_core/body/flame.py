@@ -14,7 +14,7 @@ from typing import Self
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-from .skinned import SkinnedModel
+from .skinned import SkinnedModel, skinned_parts
 from .skinning import Array, namespace, rotation_matrices
 
 VERTICES, JOINTS, SHAPE, EXPRESSION = 5023, 5, 100, 50
@@ -38,13 +38,7 @@ class Flame(SkinnedModel):
     def from_arrays(cls, arrays: Mapping[str, NDArray], embedding: Mapping[str, NDArray]) -> Self:
         """From the arrays of two converted files: the head and the landmark embedding."""
         return cls(
-            template=arrays["template"],
-            shapedirs=arrays["shapedirs"],
-            posedirs=arrays["posedirs"],
-            joint_regressor=arrays["joint_regressor"],
-            weights=arrays["weights"],
-            faces=arrays["faces"],
-            parents=tuple(int(parent) for parent in arrays["parents"]),
+            **skinned_parts(arrays),
             landmark_triangles=arrays["faces"][embedding["faces"]],
             landmark_weights=embedding["weights"],
         )

@@ -18,7 +18,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from .skinned import SkinnedModel
+from .skinned import SkinnedModel, skinned_parts
 from .skinning import Array, namespace
 
 VERTICES, JOINTS, BETAS, POSE = 778, 16, 10, 45
@@ -36,15 +36,7 @@ class Mano(SkinnedModel):
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray]) -> Self:
         """From the arrays of a converted file."""
-        return cls(
-            template=arrays["template"],
-            shapedirs=arrays["shapedirs"],
-            posedirs=arrays["posedirs"],
-            joint_regressor=arrays["joint_regressor"],
-            weights=arrays["weights"],
-            faces=arrays["faces"],
-            parents=tuple(int(parent) for parent in arrays["parents"]),
-        )
+        return cls(**skinned_parts(arrays))
 
     def pose(self, betas: Array, global_orient: Array, pose: Array, transl: Array) -> tuple[Array, Array]:
         """Pose n hands.

@@ -6,9 +6,9 @@ NumPy arrays or torch tensors, as in `skinning`: the model and the parameters mu
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +65,12 @@ class SkinnedModel:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         floating = {name for name, value in values.items() if isinstance(value, np.ndarray) and value.dtype.kind == "f"}
         return replace(self, **{name: convert(values[name]) for name in floating})
+
+
+def skinned_parts(arrays: Mapping[str, NDArray]) -> dict[str, Any]:
+    """The attributes of a `SkinnedModel` from the arrays of a converted file."""
+    parts: dict[str, Any] = {field.name: arrays[field.name] for field in fields(SkinnedModel)}
+    return parts | {"parents": tuple(parts["parents"].tolist())}
 
 
 def _combine(amounts: Array, directions: Array) -> Array:
