@@ -50,7 +50,16 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m dice_core", description="Hand and face capture from a picture.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    capture = commands.add_parser("capture", help="capture one picture")
+    _describe_capture(commands.add_parser("capture", help="capture one picture"))
+    _describe_convert(commands.add_parser(
+        "convert", help="make the official files ready for the dice engine: say what each is and what is missing"
+    ))  # fmt: skip
+    doctor = commands.add_parser("doctor", help="what is installed, what is missing, and what to do about it")
+    doctor.set_defaults(run=_doctor)
+    return parser
+
+
+def _describe_capture(capture: argparse.ArgumentParser) -> None:
     capture.add_argument("photo", type=Path, help="JPEG, PNG, TIFF, WebP or BMP")
     capture.add_argument("-o", "--output", type=Path, help="result file (default: PHOTO with .npz)")
     capture.add_argument(
@@ -83,17 +92,14 @@ def _parser() -> argparse.ArgumentParser:
     capture.add_argument("--ply", type=Path, metavar="DIR", help="write the meshes as PLY into a folder")
     capture.add_argument("--glb", type=_path_ending(".glb"), metavar="FILE", help="write the meshes as one GLB")
     capture.set_defaults(run=_capture, wrong=capture.error)
-    convert = commands.add_parser(
-        "convert", help="make the official files ready for the dice engine: say what each is and what is missing"
-    )
+
+
+def _describe_convert(convert: argparse.ArgumentParser) -> None:
     convert.add_argument("files", type=Path, nargs="*", metavar="FILE", help="official files, or folders of them")
     for slot, key in SLOTS.items():
         convert.add_argument(f"--{slot}", type=Path, metavar="FILE", help=f"the file of {KINDS[key].title}")
     convert.add_argument("-o", "--output", type=Path, metavar="DIR", help=f"default: {official_models_dir()}")
     convert.set_defaults(run=_convert)
-    doctor = commands.add_parser("doctor", help="what is installed, what is missing, and what to do about it")
-    doctor.set_defaults(run=_doctor)
-    return parser
 
 
 def _crop(text: str) -> Crop:
