@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 
 import numpy as np
@@ -104,7 +104,7 @@ class Runner:
 
     def _give_way(self, error: RuntimeError, tried: int) -> None:
         """Go on with smaller batches than were tried, or on the CPU. What is wrong otherwise is raised."""
-        if not any(sign in str(error) for sign in OUT_OF_MEMORY):
+        if not any(sign in text for sign in OUT_OF_MEMORY for text in _chain(error)):
             raise error
         if self.device.kind == "cpu":
             raise DiceError("The network does not fit into memory.", "Close other programs and try again.") from error
@@ -116,6 +116,13 @@ class Runner:
             self._move_to(Device("cpu", f"CPU: the GPU ran out of memory ({self.device.reason.removesuffix('.')})."))
             note = self.device.reason
         self._lacks["memory"] = note
+
+
+def _chain(error: BaseException | None) -> Iterator[str]:
+    """What an error and those before it say: a graph that lacks memory ends in a complaint of its own."""
+    while error is not None:
+        yield str(error)
+        error = error.__context__
 
 
 def graph(network: DiceNetwork, template: Sequence[Tensor], images: Tensor) -> Callable[[Tensor], Prediction]:

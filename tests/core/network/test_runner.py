@@ -84,6 +84,23 @@ def test_smaller_batches_when_memory_is_short(error, made, images):
     assert max(count for _, count in sizes[5:]) == 2, "it does not try again what did not fit"
 
 
+def test_memory_that_was_short_while_a_graph_was_made(made, images, monkeypatch):
+    """torch then complains of the graph that could not be ended; the shortage is the error before."""
+    runner, _ = made(GPU)
+    forward = runner._network.forward
+
+    def capturing(image, *rest):
+        try:
+            if len(image) > 2:
+                raise torch.OutOfMemoryError("CUDA out of memory.")
+            return forward(image, *rest)
+        except torch.OutOfMemoryError:
+            raise RuntimeError("operation failed due to a previous error during capture")  # noqa: B904
+
+    monkeypatch.setattr(runner._network, "forward", capturing)
+    assert len(runner.run(images).presence) == 7 and "2 at a time" in runner.notes[0]
+
+
 def test_the_cpu_when_not_one_picture_fits(made, images):
     runner, sizes = made(GPU, room=0)
     prediction = runner.run(images)
