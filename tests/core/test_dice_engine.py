@@ -242,12 +242,17 @@ def test_auto_leaves_a_far_hand_alone(engine, sample_frame, monkeypatch):
     assert [hand.side for hand in engine.capture(sample_frame, "auto", silent).hands] == ["left"], "better than none"
 
 
-def test_a_picture_larger_than_the_working_size(engine, right, sample_frame):
+def test_a_picture_larger_than_the_working_size(engine, right, sample_frame, monkeypatch):
     """Crops and results are in pixels of the full picture, of which the engine sees a smaller one."""
     times = 4
     large = from_array(sample_frame.pixels.repeat(times, 0).repeat(times, 1), "large")
     assert large.scale > 1 and large.size == (times * 768, times * 768)
+    shown: list[np.ndarray] = []
+    run = engine.runner.run
+    monkeypatch.setattr(engine.runner, "run", lambda images: shown.append(images) or run(images))
+    engine.capture(sample_frame, "right", silent, CROP)
     capture = engine.capture(large, "right", silent, tuple(times * value for value in CROP))
+    assert np.abs(shown[1] - shown[0]).mean() < 0.1, "in standard deviations of the colours"
     expected, seen = (one.camera.project(one.head.vertices) for one in (right, capture))
     assert np.abs(seen - times * expected).max() < 0.01 * times * np.ptp(expected)
     assert np.allclose(capture.params["crop"], times * right.params["crop"])
