@@ -95,9 +95,11 @@ def _describe_capture(capture: argparse.ArgumentParser) -> None:
 
 
 def _describe_convert(convert: argparse.ArgumentParser) -> None:
-    convert.add_argument("files", type=Path, nargs="*", metavar="FILE", help="official files, or folders of them")
+    convert.add_argument(
+        "files", type=_path_ending(), nargs="*", metavar="FILE", help="official files, or folders of them"
+    )
     for slot, key in SLOTS.items():
-        convert.add_argument(f"--{slot}", type=Path, metavar="FILE", help=f"the file of {KINDS[key].title}")
+        convert.add_argument(f"--{slot}", type=_path_ending(), metavar="FILE", help=f"the file of {KINDS[key].title}")
     convert.add_argument("-o", "--output", type=Path, metavar="DIR", help=f"default: {official_models_dir()}")
     convert.set_defaults(run=_convert)
 
@@ -112,10 +114,12 @@ def _crop(text: str) -> Crop:
 
 
 def _path_ending(*endings: str) -> Callable[[str], Path]:
-    """An argument type: wrong endings are wrong usage, found before the work is done."""
+    """An argument type: an empty path and other endings, if there are any, are wrong usage, found before the work."""
 
     def path(text: str) -> Path:
-        if Path(text).suffix.lower() not in endings:
+        if not text:
+            raise argparse.ArgumentTypeError("the path is empty")
+        if endings and Path(text).suffix.lower() not in endings:
             raise argparse.ArgumentTypeError(f"{text} must end with {' or '.join(endings)}")
         return Path(text)
 

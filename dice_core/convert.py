@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -11,14 +12,15 @@ from pathlib import Path
 import numpy as np
 
 from .body.containers import NPY
-from .body.kinds import KINDS, NETWORK, NETWORK_FILE, converted, missing
-from .body.official import Found, Suspicious, Unrecognised, is_model, read
-from .errors import DiceError, NotInstalled
+from .body.kinds import BARE, KINDS, NETWORK, NETWORK_FILE, converted, missing
+from .body.official import Found, Unrecognised, is_model, read
+from .errors import DiceError, NotInstalled, printable
 from .files import atomic
 
 MOST_FILES = 20_000
 NAMES = {kind.file for kind in KINDS.values()} | {NETWORK_FILE}
 CHOOSE_ONE = "Choose the one that you mean."
+SLOT, CHOSEN, FOUND = range(3)  # the user says what it is, names it, or named a folder above it
 FLAME_NOTE = "Heads of other FLAME releases look alike: make sure that {name} is from FLAME 2020."
 
 
@@ -29,7 +31,7 @@ class Report:
     Attributes
     ----------
     converted
-        Keys of `official.KINDS` -> the files they came from.
+        Keys of `kinds.KINDS` -> the files they came from.
     refused
         Files that were passed over, and why.
     missing
@@ -71,14 +73,14 @@ def convert(paths: Iterable[Path], target: Path, slots: Mapping[str, Path] | Non
             message = f"{found.path} is {KINDS[found.key].title} as well; {done[found.key]} was taken."
             refused.append((found.path, DiceError(message, CHOOSE_ONE)))
             continue
-        if found.key == NETWORK:
+        if found.key != NETWORK:
+            _keep(found, target)
+        elif os.path.realpath(found.path) != os.path.realpath(converted(target, NETWORK)):
             try:
                 notes += _convert_network(found.path, target)
             except DiceError as error:
                 refused.append((found.path, error))
                 continue
-        else:
-            _keep(found, target)
         if found.key == "flame":
             notes.append(FLAME_NOTE.format(name=found.path.name))
         done[found.key] = found.path
@@ -87,30 +89,34 @@ def convert(paths: Iterable[Path], target: Path, slots: Mapping[str, Path] | Non
 
 def _recognised(
     paths: Iterable[Path], slots: Mapping[str, Path], refused: list[tuple[Path, DiceError]]
-) -> Iterator[tuple[bool, Found]]:
-    """The files that are needed, and whether the user chose each himself. Adds to `refused`."""
-    seen: set[Path] = set()
+) -> Iterator[tuple[int, Found]]:
+    """The files that are needed, and how the user came to mean each. Adds to `refused`."""
+    seen: set[str] = set()
     for key, path in slots.items():
-        seen.add(path.resolve())
+        seen.add(os.path.realpath(path))
         try:
-            yield True, _in_slot(key, path)
+            yield SLOT, _in_slot(key, path)
         except DiceError as error:
             refused.append((path, error))
-    for path, chosen in _files(paths):
-        if path.resolve() in seen:
+    for path, rank in _files(paths):
+        if os.path.realpath(path) in seen:
             continue
-        seen.add(path.resolve())
+        seen.add(os.path.realpath(path))
         try:
-            yield chosen, read(path)
+            found = read(path)
+            if rank == FOUND and found.key in BARE and path.name != KINDS[found.key].file:
+                title = KINDS[found.key].title
+                raise DiceError(f"{path.name} could be {title} by its size.", "If it is, name the file itself.")
+            yield rank, found
         except DiceError as error:
-            if chosen or isinstance(error, Suspicious) or not isinstance(error, Unrecognised):
+            if rank == CHOSEN or path.name in NAMES or not isinstance(error, Unrecognised):
                 refused.append((path, error))
 
 
-def _preferred(candidate: tuple[bool, Found]) -> tuple[bool, bool]:
-    """Of several files of one kind the first is taken: one that the user chose, then one with its official name."""
-    chosen, found = candidate
-    return not chosen, found.path.name != KINDS[found.key].file
+def _preferred(candidate: tuple[int, Found]) -> tuple[int, bool]:
+    """Of several files of one kind the first is taken: what the user is surest of, then what has its official name."""
+    rank, found = candidate
+    return rank, found.path.name != KINDS[found.key].file
 
 
 def _in_slot(key: str, path: Path) -> Found:
@@ -137,13 +143,13 @@ def render(report: Report) -> str:
     """The report as text: what each file is, what is missing, where one gets it, and on what terms."""
     lines = [f"{path} is {KINDS[key].title} ({KINDS[key].source.licence})" for key, path in report.converted.items()]
     lines += report.notes
-    lines += [f"passed over: {error}" for _, error in report.refused]
+    lines += [f"passed over in {path.parent}: {error}" for path, error in report.refused]
     for key in report.missing:
         kind = KINDS[key]
         lines.append(f"missing: {kind.title}: {kind.file}, {kind.where}, on the {kind.source.name} page")
     sources = {KINDS[key].source for key in report.missing}
     lines += [f"the {source.name} page: {source.page} ({source.licence})" for source in sorted(sources, key=str)]
-    return "\n".join(lines)
+    return printable("\n".join(lines))
 
 
 def _convert_network(path: Path, target: Path) -> tuple[str, ...]:
@@ -157,18 +163,21 @@ def _convert_network(path: Path, target: Path) -> tuple[str, ...]:
     return checkpoint.convert(path, target).notes
 
 
-def _files(paths: Iterable[Path]) -> Iterator[tuple[Path, bool]]:
-    """Each file to look at, and whether the user chose it himself."""
-    for path in sorted(map(Path, paths), key=Path.is_dir):
-        if not path.is_dir():
-            yield path, True
-            continue
+def _files(paths: Iterable[Path]) -> Iterator[tuple[Path, int]]:
+    """Each file to look at: those that the user named, then those in folders. Nothing here raises OSError."""
+    folders = []
+    for path in paths:
+        if os.path.isdir(path):
+            folders.append(path)
+        else:
+            yield path, CHOSEN
+    for path in folders:
         below = sorted(islice(path.rglob("*"), MOST_FILES + 1))
         if len(below) > MOST_FILES:
             raise DiceError(f"{path} has more than {MOST_FILES} files in it.", "Choose the folder of the models.")
         for file in below:
-            if file.is_file() and (file.name in NAMES or _promising(file)):
-                yield file, False
+            if os.path.isfile(file) and (file.name in NAMES or _promising(file)):
+                yield file, FOUND
 
 
 def _promising(file: Path) -> bool:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -108,7 +109,7 @@ def _official(folder: Path) -> list[Check]:
     for key, kind in KINDS.items():
         file, remedy = converted(models, key), where_from(key)
         ok, detail = True, f"{kind.title}: {file} ({kind.source.licence})"
-        if not file.is_file():
+        if not os.path.isfile(file):
             ok, detail = not kind.needed, f"{kind.title}: missing"
             detail += "" if kind.needed else ", and not needed for captures"
         elif not intact(models, key):

@@ -4,6 +4,11 @@
 from __future__ import annotations
 
 
+def printable(text: str) -> str:
+    """The text with whatever could move a terminal's cursor escaped: names out of strange files are shown to people."""
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+
+
 class DiceError(Exception):
     """Something went wrong that the user can put right.
 
@@ -19,8 +24,8 @@ class DiceError(Exception):
 
     def __init__(self, message: str, remedy: str = "") -> None:
         super().__init__(message)
-        self.message = message
-        self.remedy = remedy
+        self.message = printable(message)
+        self.remedy = printable(remedy)
 
     def __str__(self) -> str:
         return f"{self.message} {self.remedy}".strip()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import tempfile
 import zipfile
 import zlib
@@ -12,10 +13,15 @@ from tokenize import TokenError
 
 from .errors import DiceError
 
+try:
+    from lzma import LZMAError
+except ImportError:  # not every Python has it; without it nothing raises it
+    LZMAError = OSError  # type: ignore[assignment, misc]
+
 # What numpy and zipfile raise for damaged files: broken compression, a wrong magic number, "encrypted" by one bit.
 UNREADABLE = (
-    OSError, ValueError, TypeError, EOFError, RuntimeError, MemoryError, SyntaxError, LookupError, TokenError,
-    zlib.error, zipfile.BadZipFile,
+    OSError, ValueError, TypeError, EOFError, RuntimeError, MemoryError, SyntaxError, LookupError, OverflowError,
+    TokenError, LZMAError, struct.error, zlib.error, zipfile.BadZipFile,
 )  # fmt: skip
 
 

@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from ..untrusted.pickles import Broken, Record, Reference
 
 LARGEST = 2**24  # numbers in one array; FLAME's shape basis has 6 million
-DEEPEST = 8  # arrays within arrays: chumpy's Select of a Ch of an ndarray is three
+DEEPEST = 4  # arrays within arrays: chumpy's Select of a Ch of an ndarray is three
+DENSEST = 2**20  # numbers of a sparse matrix that is made dense; FLAME's has 25 thousand
+SPARSEST = 2**17  # numbers of one that stays as it is; SMPL-X's meshes have 31 thousand
 NUMBERS = {"f8", "f4", "i8", "i4", "i2", "i1", "u8", "u4", "u2", "u1", "b1"}
 
 
@@ -36,8 +38,8 @@ def array(value: Any, depth: int = 0) -> NDArray:
     Broken
         When it is none, or its shape does not fit its bytes.
     """
-    if isinstance(value, Reference):
-        value = value.value
+    if isinstance(value, Reference) and value.bring:
+        value = value.bring()
     if isinstance(value, np.ndarray):
         return value
     kind = value.kind if isinstance(value, Record) and depth < DEEPEST else type(value).__name__
@@ -52,7 +54,7 @@ def array(value: Any, depth: int = 0) -> NDArray:
             return array(value.state["x"], depth + 1)
         if kind == "Select":
             source, chosen = (array(value.state[key], depth + 1) for key in ("a", "idxs"))
-            return _shaped(source.ravel()[chosen], value.state["preferred_shape"])
+            return source.ravel()[chosen].reshape(sizes(value.state["preferred_shape"]))
         if kind == "csc_matrix":
             return _csc(value.state, depth + 1)
         if kind == "tensor":
@@ -84,6 +86,8 @@ def checked(rows: NDArray, columns: NDArray, values: NDArray, shape: Any) -> Spa
     height, width = sizes(shape)
     if not (rows.ndim == 1 and rows.shape == columns.shape == values.shape):
         raise Broken("it has a sparse matrix with fewer numbers than places")
+    if values.size > SPARSEST:
+        raise Broken("it has a sparse matrix larger than that of any body model")
     for places, size in ((rows, height), (columns, width)):
         if places.size and (places.dtype.kind not in "iu" or places.min() < 0 or places.max() >= size):
             raise Broken("it has a sparse matrix with numbers outside of it")
@@ -112,10 +116,6 @@ def sizes(shape: Any) -> tuple[int, ...]:
     return dimensions
 
 
-def _shaped(values: NDArray, shape: Any) -> NDArray:
-    return values.reshape(sizes(shape))
-
-
 def _ndarray(data: Any, dtype: Any, shape: Any, fortran: bool) -> NDArray:
     number, order = dtype.arguments[0], dtype.state[1]
     if not (dtype.kind == "dtype" and isinstance(number, str) and isinstance(order, str)):
@@ -141,6 +141,8 @@ def _bytes(data: Any, count: int) -> bytes | memoryview:
 def _csc(state: dict[str, Any], depth: int) -> NDArray:
     values, rows, starts = (array(state[key], depth) for key in ("data", "indices", "indptr"))
     shape = sizes(state["_shape"] if "_shape" in state else state["shape"])
+    if math.prod(shape) > DENSEST:
+        raise Broken("it has a sparse matrix larger than that of any body model")
     counts = np.diff(starts)
     sensible = counts.min(initial=0) >= 0 and counts.max(initial=0) <= len(rows) and counts.sum() == len(rows)
     if len(counts) != shape[1] or not sensible:
@@ -152,8 +154,10 @@ def _csc(state: dict[str, Any], depth: int) -> NDArray:
 
 
 def _strided(storage: NDArray, offset: Any, shape: Any, strides: Any) -> NDArray:
-    dimensions, steps = sizes(shape), sizes(strides)
-    (start,) = sizes(offset)
+    dimensions = sizes(shape)
+    steps, start = tuple(strides), offset
+    if not all(type(number) is int and 0 <= number <= LARGEST for number in (*steps, start)):
+        raise Broken("it has a tensor with strides that make no sense")
     count = math.prod(dimensions)
     last = start + sum((size - 1) * step for size, step in zip(dimensions, steps, strict=True))
     if count > storage.size or (count and last >= storage.size):

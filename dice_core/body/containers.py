@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Values out of the files that hold pickles: bare ones, NumPy's .npy and torch's two formats. Nothing is unpickled
-in Python's sense and torch is not needed: see `pickles`.
+in Python's sense and torch is not needed: see `untrusted`.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 import struct
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -114,8 +115,12 @@ def _torch_zip(data: memoryview) -> Any:
     pickle = read_pickle(archive.view("data.pkl"), KNOWN)
     for reference in pickle.references:
         storage = storage_of(reference)
-        reference.value = from_bytes(archive.numbers(storage), storage.kind, storage.count)
+        reference.bring = partial(_numbers, archive, storage)
     return pickle.value
+
+
+def _numbers(archive: Archive, storage: Storage) -> NDArray:
+    return from_bytes(archive.numbers(storage), storage.kind, storage.count)
 
 
 def _torch_legacy(data: memoryview, position: int) -> Any:
@@ -133,7 +138,9 @@ def _torch_legacy(data: memoryview, position: int) -> Any:
     for key in keys if isinstance(keys, list) else []:
         if not isinstance(key, str):
             raise Broken("it has a storage without a name")
-        storage = storages.get(key, Storage(key, "<f4", 0))
+        if key not in storages:
+            raise Broken("it has numbers of no tensor")
+        storage = storages[key]
         end = position + 8 + storage.bytes
         if end > len(data):
             raise Truncated("it ends too early")
@@ -142,5 +149,5 @@ def _torch_legacy(data: memoryview, position: int) -> Any:
         numbers[key] = from_bytes(data[position + 8 : end], storage.kind, storage.count)
         position = end
     for reference in pickle.references:
-        reference.value = numbers.get(storage_of(reference).key)
+        reference.bring = partial(numbers.get, storage_of(reference).key)
     return pickle.value

@@ -7,6 +7,7 @@ data: see `untrusted`.
 
 from __future__ import annotations
 
+import os
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -68,10 +69,6 @@ class Unrecognised(DiceError):
     """The file is none of those that are needed, nor one that is often taken for them."""
 
 
-class Suspicious(Unrecognised):
-    """The file asks for something that none of those that are needed asks for."""
-
-
 @dataclass(frozen=True)
 class Found:
     """A file that is needed: its key in KINDS and what is in it, ready to be kept; nothing for the network's."""
@@ -91,7 +88,7 @@ def read(path: Path) -> Found:
         known.
     """
     path = Path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):  # which, unlike Path's, never raises
         raise DiceError(f"There is no file {path}.", "Check the path.")
     try:
         head = bytes(mapped(path)[:NETWORK_HEAD])
@@ -100,12 +97,12 @@ def read(path: Path) -> Found:
             return Found(NETWORK, path, {})
         if head.startswith(ZIP):
             _recognise_archive(path)
-        key, arrays = arrays_of(read_container(path), path.name)
+        key, arrays = arrays_of(read_container(path), f"{path.absolute().parent.name}/{path.name}")
         return Found(key, path, arrays)
     except Wrong as error:
         raise DiceError(f"{path.name} {error}.", error.remedy) from error
     except Refused as error:
-        raise Suspicious(
+        raise Unrecognised(
             f"{path.name} is none of the files that the dice engine needs: {error}. Nothing in it was run.",
             "Get the file from its official page, and be wary of the place where this one came from.",
         ) from error
@@ -164,14 +161,18 @@ def _recognise_archive(path: Path) -> None:
                 if kind.file in inside and not kind.file.endswith(".npy"):
                     raise Wrong(f"is an archive with {kind.file} in it", "Unpack it and choose the files in it.")
             if "kind.npy" in inside:
-                raise Wrong("has been converted already", "Choose the original file, or its folder for DICE_MODELS.")
+                raise Unrecognised(
+                    f"{path.name} has been converted already.", "Choose the original, or its folder as DICE_MODELS."
+                )
             if "v_template.npy" in inside:
-                (member,) = (name for name in names if name.endswith("v_template.npy"))
+                (member,) = (info for info in archive.infolist() if info.filename.endswith("v_template.npy"))
+                if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others unpack whole blocks
+                    raise Broken("it is a ZIP archive that NumPy did not write")
                 with archive.open(member) as file:
                     shape = npy_header(memoryview(file.read(LONGEST))).shape
                 raise Wrong(f"is {body_of(shape)} in another format", "Choose the official .pkl file.")
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
-        if isinstance(error, Broken):
-            raise
+    except Broken:
+        raise
+    except UNREADABLE as error:
         raise Truncated("it ends too early, or is damaged") from error
     raise Broken("it is a ZIP archive with nothing in it that is needed")

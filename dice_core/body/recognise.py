@@ -25,8 +25,8 @@ OTHER_HEADS = {
     r"flame[ _-]?2023": "FLAME 2023",
     r"flame[ _-]?2019": "FLAME 2019",
     r"flame[ _-]?2017": "FLAME 2017",
-    r"^female_model": "FLAME's female head",
-    r"^male_model": "FLAME's male head",
+    r"/female_model": "FLAME's female head",
+    r"/male_model": "FLAME's male head",
 }
 CHOOSE_FLAME = "Choose generic_model.pkl of FLAME 2020: with another head the network's numbers mean other faces."
 
@@ -40,7 +40,7 @@ class Wrong(Exception):
 
 
 def arrays_of(content: Any, name: str) -> tuple[str, Arrays]:
-    """The key in `official.KINDS` and the arrays to keep of a file's contents; `name` is the file's.
+    """The key in `kinds.KINDS` and the arrays to keep of a file's contents; `name` is "its folder's/its own".
 
     Raises
     ------

@@ -117,7 +117,7 @@ def read_official(path: Path) -> Checkpoint:
         tensors, heads, eps = official.read(Archive(mapped(path)))
     if heads and eps:
         return Checkpoint(tensors, heads, eps)
-    note = f"A state dict does not say how many attention heads the network has; {HEADS} are assumed."
+    note = f"The file does not say how many attention heads the network has; {HEADS} are assumed."
     return Checkpoint(tensors, notes=(note,))
 
 
@@ -144,7 +144,7 @@ def _readable(path: Path, remedy: str = AGAIN) -> Iterator[bytes]:
 def convert(path: Path, folder: Path) -> Checkpoint:
     """Write the used tensors to `folder`, as NETWORK_FILE and, for people, SUMMARY; returns what was written.
 
-    Both appear whole or not at all; nothing appears when the checkpoint is refused.
+    Each appears whole or not at all; nothing appears when the checkpoint is refused.
 
     Raises
     ------

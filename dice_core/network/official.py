@@ -14,9 +14,9 @@ from ..untrusted.archive import Archive, storage_of
 from ..untrusted.pickles import Broken, Record, Reference, read_pickle
 
 STEPS = 2_000_000  # instructions; five times what such a checkpoint has
-DEEPEST, MODULES, TENSORS = 32, 100_000, 20_000  # the release has 2454 tensors
-LONGEST_NAME = 200
-DIMENSIONS = 8
+MODULES, TENSORS = 20_000, 20_000  # the release has 2454 tensors
+LONGEST_PATH = 200
+DIMENSIONS, LARGEST = 8, 1 << 40
 BATCH_NORM_EPS = 1e-5
 BERT = "metro.modeling.bert.modeling_bert"
 DTYPES = {
@@ -25,6 +25,11 @@ DTYPES = {
     "<bf2": torch.bfloat16,
     "<f8": torch.float64,
     "<i8": torch.int64,
+    "<i4": torch.int32,
+    "<i2": torch.int16,
+    "<i1": torch.int8,
+    "<u1": torch.uint8,
+    "<b1": torch.bool,
 }
 
 _CLASSES = {
@@ -56,6 +61,11 @@ KNOWN = {(module, name): name for module, names in _CLASSES.items() for name in 
     ("torch", "BFloat16Storage"): "<bf2",
     ("torch", "DoubleStorage"): "<f8",
     ("torch", "LongStorage"): "<i8",
+    ("torch", "IntStorage"): "<i4",
+    ("torch", "ShortStorage"): "<i2",
+    ("torch", "CharStorage"): "<i1",
+    ("torch", "ByteStorage"): "<u1",
+    ("torch", "BoolStorage"): "<b1",
     ("torch._utils", "_rebuild_parameter"): "parameter",
     ("torch._utils", "_rebuild_tensor_v2"): "tensor",
 }
@@ -96,7 +106,7 @@ def _modules(root: Record) -> Iterator[tuple[str, Record]]:
         path, module = waiting.pop()
         yield path, module
         children = _part(module, "_modules")
-        if path.count(".") >= DEEPEST or len(waiting) + len(children) > MODULES:
+        if len(path) > LONGEST_PATH or len(waiting) + len(children) > MODULES:
             break
         for name, child in reversed(children.items()):
             if child is not None and not isinstance(child, Record):
@@ -108,7 +118,7 @@ def _modules(root: Record) -> Iterator[tuple[str, Record]]:
 
 def _part(module: Record, name: str) -> dict[str, Any]:
     part = _state(module).get(name, {})
-    if not isinstance(part, dict) or not all(isinstance(key, str) and len(key) < LONGEST_NAME for key in part):
+    if not isinstance(part, dict) or not all(isinstance(key, str) and len(key) <= LONGEST_PATH for key in part):
         raise Broken(f"it holds a module with odd {name}")
     return part
 
@@ -148,8 +158,8 @@ class _Reader:
         if len(self.contents.tensors) + len(named) > TENSORS:
             raise Broken(f"it holds more than {TENSORS} tensors")
         for name, value in named.items():
-            if not isinstance(name, str) or len(name) >= LONGEST_NAME:
-                raise Broken("it holds a tensor without a name")
+            if not isinstance(name, str) or len(path + name) > LONGEST_PATH:
+                raise Broken("it holds a tensor without a name, or with an endless one")
             self.contents.tensors[path + name] = self.tensor(value)
 
     def tensor(self, record: Record) -> Tensor:
@@ -164,10 +174,10 @@ class _Reader:
         if record.kind != "tensor" or len(record.arguments) < 4:
             raise Broken(f"it holds {record.kind} where a tensor should be")
         reference, offset, size, stride = record.arguments[:4]
-        if not isinstance(reference, Reference) or type(offset) is not int or offset < 0:
+        if not isinstance(reference, Reference) or type(offset) is not int or not 0 <= offset <= LARGEST:
             raise Broken("it has a tensor without numbers")
         for numbers in (size, stride):
-            if not isinstance(numbers, tuple) or not all(type(n) is int and n >= 0 for n in numbers):
+            if not isinstance(numbers, tuple) or not all(type(n) is int and 0 <= n <= LARGEST for n in numbers):
                 raise Broken("it holds a tensor of no shape")
         if len(size) != len(stride) or len(size) > DIMENSIONS:
             raise Broken(f"it holds a tensor of {len(size)} dimensions")

@@ -14,9 +14,10 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor
 
+from ..body.kinds import LONGEST_HEADER
 from ..untrusted.pickles import Broken, Truncated
 
-LONGEST_HEADER = 16 << 20
+DIMENSIONS, LARGEST = 8, 1 << 40
 MAPPED = 1 << 16  # bytes; what is smaller is copied
 ALIGNMENT = 64
 DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "F64": torch.float64, "I64": torch.int64}
@@ -69,7 +70,9 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 def _entry(dtype: str, shape: list[int], data_offsets: list[int]) -> tuple[torch.dtype, list[int], int]:
     """A tensor's kind, shape, and where its numbers begin."""
     kind, (start, end) = DTYPES[dtype], data_offsets
-    if not all(type(n) is int and n >= 0 for n in [*shape, start, end]):
+    if type(shape) is not list or len(shape) > DIMENSIONS:
+        raise ValueError
+    if not all(type(n) is int and 0 <= n <= LARGEST for n in [*shape, start, end]):
         raise ValueError
     if end - start != math.prod(shape) * kind.itemsize:
         raise ValueError

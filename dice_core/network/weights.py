@@ -7,19 +7,23 @@ Faults are collected, so that one message names them all.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from torch import Tensor, empty, nn
 
-from ..errors import DiceError
+from ..errors import DiceError, printable
 
 ANY = -1  # a size that the tensor itself decides
 AT_LEAST = 1 << 32  # AT_LEAST + n: n rows or more
 NAMED = 12  # faults that a message spells out; what is missing, it names whole
 WIDEST = 1 << 20  # rows or columns; far above any real layer, far below what could hurt
 MOST = 64  # blocks, layers, modules in a row
+LONGEST_NAME, DEEPEST = 200, 20  # letters and parts of a tensor's name
+TOLD = 300  # missing tensors that are told one by one; of more, the parts of the network that they belong to
 
+CHOOSE = "Choose the model.bin of the DICE release."
 Layer = TypeVar("Layer", bound=nn.Module)
 Norm = TypeVar("Norm", nn.BatchNorm1d, nn.BatchNorm2d)
 
@@ -46,6 +50,8 @@ class Weights:
         self.used: list[str] = []
         self._children: dict[str, set[str]] = {}
         for name in tensors:
+            if len(name) > LONGEST_NAME or name.count(".") > DEEPEST:
+                raise DiceError(f"{name[:40]}... is the name of no tensor of DICE.", CHOOSE)
             while name:
                 name, _, child = name.rpartition(".")
                 self._children.setdefault(name, set()).add(child)
@@ -70,7 +76,9 @@ class Weights:
         """The numbered children, in order."""
         numbers = sorted(int(child) for child in self._children.get(self.name, ()) if child.isdecimal())
         if numbers and (len(numbers) > MOST or numbers[-1] >= MOST):
-            raise DiceError(f"{self.name} has more than {MOST} parts.", "This is not a checkpoint of DICE.")
+            raise DiceError(f"{self.name} has more than {MOST} parts.", CHOOSE)
+        if numbers and numbers[-1] > 4 * len(numbers):
+            raise DiceError(f"{self.name} has a part {numbers[-1]}, but only {len(numbers)} of those before.", CHOOSE)
         return numbers
 
     def row(self) -> list[Weights]:
@@ -102,17 +110,17 @@ class Weights:
         if not self.used:
             raise DiceError(
                 f"The checkpoint is of another network: it has {some(list(self._tensors)) or 'no tensors at all'}.",
-                "Choose the model.bin of the DICE release.",
+                CHOOSE,
             )
         if self._missing:
             raise DiceError(
-                f"The checkpoint lacks {len(self._missing)} tensors of the DICE network: {', '.join(self._missing)}.",
+                f"The checkpoint lacks {len(self._missing)} tensors of the DICE network: {_grouped(self._missing)}.",
                 "Choose the model.bin of the DICE release; if it is that file, download it again.",
             )
         if self._misshapen:
             raise DiceError(
                 f"The checkpoint's tensors do not fit together: {some(self._misshapen)}.",
-                "Choose the model.bin of the DICE release.",
+                CHOOSE,
             )
 
     def linear(self, name: str, inputs: int = ANY, outputs: int = ANY) -> nn.Linear:
@@ -159,6 +167,15 @@ def _fits(wanted: Sequence[int], shape: Sequence[int]) -> bool:
     return len(wanted) == len(shape) and all(fits(*pair) for pair in zip(wanted, shape, strict=True))
 
 
+def _grouped(names: list[str]) -> str:
+    """All names; of very many, how many there are in each part of the network."""
+    if len(names) > TOLD:
+        parts = Counter(".".join(name.split(".")[:2]) for name in names)
+        return ", ".join(f"{part} ({count})" for part, count in parts.items())
+    return ", ".join(names)
+
+
 def some(names: list[str]) -> str:
+    """The first names, for a person to read."""
     rest = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + rest
+    return printable(", ".join(names[:NAMED]) + rest)

@@ -16,7 +16,9 @@ from typing import Any, NamedTuple
 STEPS = 200_000  # instructions; the largest file of a body takes about a thousand
 LONG = 16  # bytes of an integer; torch's magic number has ten
 TEXT = 4096  # bytes of text that is text; longer text holds the numbers of an array and stays a view
-STRANGERS, SPELLED_OUT = 100, 12  # refused names that are counted, that are named
+STRANGERS, SPELLED_OUT = 100, 12  # refused names, and those of them that are told
+LONGEST_NAME = 200
+SMALL = 1 << 31  # for numbers as keys: Python's larger ones may share a hash by the thousand
 
 Known = Mapping[tuple[str, str], str]  # module and name, exactly -> in short; several spellings may mean one thing
 
@@ -56,10 +58,10 @@ class Record:
 
 @dataclass(eq=False, slots=True)
 class Reference:
-    """A value that lies outside of the pickle, such as the numbers of a torch tensor; for the reader to bring."""
+    """A value outside of the pickle, such as the numbers of a torch tensor. The reader sets what brings it."""
 
     key: Any
-    value: Any = None
+    bring: Callable[[], Any] | None = None
 
 
 class Pickle(NamedTuple):
@@ -114,6 +116,7 @@ class _Machine:
         self.memo: dict[int, Any] = {}
         self.references: list[Reference] = []
         self.strangers: dict[str, None] = {}
+        self.refusals = 0
 
     def run(self, steps: int) -> Any:
         for _ in range(steps):
@@ -147,11 +150,12 @@ class _Machine:
         return str(view, encoding) if len(view) <= TEXT else view
 
     def line(self) -> str:
-        start = self.position
-        while self.take(1) != b"\n":
-            if self.position - start > 200:
-                raise Broken("it has a name longer than 200 letters")
-        return str(self.data[start : self.position - 1], "utf-8")
+        piece = bytes(self.data[self.position : self.position + LONGEST_NAME])
+        end = piece.find(b"\n")
+        if end < 0:
+            raise Truncated("it ends too early") if len(piece) < LONGEST_NAME else Broken("it has a name without end")
+        self.position += end + 1
+        return str(piece[:end], "utf-8")
 
     def long(self) -> int:
         digits = self.view("<B")
@@ -174,7 +178,8 @@ class _Machine:
             raise Broken("it has a name that is no text")
         if (module, name) not in self.known:
             self.strangers[f"{module}.{name}"[:100]] = None
-            if len(self.strangers) == STRANGERS:
+            self.refusals += 1
+            if self.refusals == STRANGERS:
                 raise Broken("it asks for too much")
         return Name(self.known.get((module, name), ""))
 
@@ -211,8 +216,8 @@ class _Machine:
         if not isinstance(target, dict) or len(values) % 2:
             raise Broken("it sets items of what is no dict")
         for key, value in zip(values[::2], values[1::2], strict=True):
-            if not isinstance(key, str | int):
-                raise Broken("it has a key that is neither text nor number")
+            if not (isinstance(key, str) or type(key) is int and 0 <= key < SMALL):
+                raise Broken("it has a key that is neither text nor a small number")
             target[key] = value
 
 

@@ -89,6 +89,8 @@ def test_an_expired_link_is_recognised(command, tmp_path):
 def test_no_file_at_all(command, tmp_path):
     ran = command("convert", "-o", "models")
     assert ran.code == 1 and "No file was named" in ran.err
+    ran = command("convert", "", "-o", "models")
+    assert ran.code == 2 and "the path is empty" in ran.err
     ran = command("convert", "nowhere.bin", "-o", "models")
     assert ran.code == 1 and "nowhere.bin" in ran.out + ran.err
     assert not (tmp_path / "models").exists()
@@ -162,6 +164,9 @@ def test_a_converted_network_can_be_given_again(command, official_models, tmp_pa
         ran = command("convert", *given, "-o", f"models{index}")
         assert f"{network} is the network's weights" in ran.out and ran.code == 0, ran.out
         assert (tmp_path / f"models{index}" / NETWORK_FILE).read_bytes() == network.read_bytes()
+    before = (tmp_path / "models0" / NETWORK_FILE).stat()
+    ran = command("convert", "models0", "-o", "models0")
+    assert ran.code == 0 and (tmp_path / "models0" / NETWORK_FILE).stat() == before, "it is there already"
 
 
 def test_another_network_is_named_in_its_slot(command, tmp_path):

@@ -164,6 +164,16 @@ def bombs() -> dict[str, bytes]:
         array = b"cnumpy\nndarray\n)R(K\x01" + shape + dtype + b"\x89" + short("12345678") + b"tb"
         return b"\x80\x02}" + short("v_template") + array + b"s."
 
+    def key(index: int) -> bytes:
+        number = (index * (2**61 - 1)).to_bytes(16, "little")  # which all have Python's hash 0
+        return b"\x8a\x10" + number
+
+    sparse = made.csc_matrix(np.zeros((1, 1)))
+    sparse._shape = (2**24, 1)
+    select = np.zeros(1_000_000, int)
+    for _ in range(8):
+        select, inner = made.Select(np.zeros((1, 1, 1))), select
+        select.a, select.idxs, select.preferred_shape = inner, inner, (1_000_000,)
     level = b"ctorch._utils\n_rebuild_sparse_tensor\n)Rq\x00"
     return {
         "a compressed pickle": archive(zipfile.ZIP_DEFLATED, data_pkl=zeros),
@@ -178,6 +188,17 @@ def bombs() -> dict[str, bytes]:
         "a shape of nested tuples": shaped(b"K\x01" + b"\x85" * 100_000),
         "a shape of itself": shaped(b"]q\x00h\x00a"),
         "meshes without end": b"\x80\x02}" + short("D") + b"](" + level + b"h\x00" * 100_000 + b"es.",
+        "keys that share a hash": b"\x80\x02}(" + b"".join(key(n) + b"N" for n in range(1, 50_000)) + b"u.",
+        "sparse matrices of nearly nothing": made.dump({name: sparse for name in ("v_template", "f", "weights")}),
+        "meshes of many places": made.torch_zip({
+            "D": [made.Coordinates(np.zeros(2**18, int), np.zeros(2**18, int), (1675, 5023))]
+        }),
+        "selections of selections": made.dump({"v_template": select}),
+        "a model packed by blocks": archive(zipfile.ZIP_BZIP2, **{"v_template.npy": zeros}),
+        "a model packed otherwise": archive(zipfile.ZIP_LZMA, **{"v_template.npy": zeros}),
+        "a model packed badly": archive(zipfile.ZIP_DEFLATED, **{"v_template.npy": zeros}).replace(
+            b"\x00" * 8, b"\xff" * 8, 1
+        ),
         "a list of itself": b"\x80\x02]q\x00h\x00ah\x00ah\x00e.",
         "an array of doubled text": b"\x80\x02X\x00\x10\x00\x00" + b"a" * 4096 + b"q\x00" + b"h\x00" * 50_000 + b".",
         "a header without end": b"\x93NUMPY\x01\x00\xff\xff" + b"(" * 65535,
@@ -221,6 +242,8 @@ def one(reader: Callable[[Path], object], path: Path, data: bytes, watch: Watch,
         tally["accepted"] += 1
     except DiceError as error:
         tally["refused"] += 1
+        if "too large to be" in error.message:  # a MemoryError, put into words
+            tally[f"FAILED: {label}: {error}"] += 1
         if not (error.message and error.remedy):
             tally[f"WITHOUT A REMEDY: {error}"] += 1
     except BaseException as error:

@@ -358,6 +358,59 @@ def test_what_the_user_chose_comes_before_what_lies_in_a_folder(made_up: Path, t
     report = convert([folder, mine, folder / ".." / "mine.pkl"], tmp_path / "out")
     assert report.converted == {"mano_right": mine}
     assert [path for path, _ in report.refused] == [folder / "MANO_RIGHT.pkl"]
+    report = convert([folder / "MANO_RIGHT.pkl"], tmp_path / "out", {"mano_right": mine})
+    assert report.converted == {"mano_right": mine}, "what it is said to be counts more than its name"
+
+
+def test_arrays_like_many_others_are_taken_by_name_or_by_choice(made_up: Path, tmp_path: Path):
+    """Any few whole numbers could be the neck's vertices: those of another project must not take their place."""
+    models, folder = tmp_path / "models", tmp_path / "project"
+    folder.mkdir()
+    convert([made_up / "neck_idx.npy"], models)
+    before = (models / "neck_idx.npz").read_bytes()
+    np.save(folder / "labels.npy", np.arange(7))
+    np.save(folder / "points.npy", np.ones((5023, 3)))
+    report = convert([folder], models)
+    assert not report.converted and (models / "neck_idx.npz").read_bytes() == before
+    assert "labels.npy could be the vertices that never deform" in render(report)
+    assert convert([folder / "labels.npy"], models).converted == {"neck_idx": folder / "labels.npy"}
+    shutil.copy(made_up / "neck_idx.npy", folder)
+    assert convert([folder], models).converted == {"neck_idx": folder / "neck_idx.npy"}
+
+
+def test_paths_that_cannot_be_looked_at(made_up: Path, tmp_path: Path):
+    """Each is named, and the others are converted all the same."""
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "loop").symlink_to(tmp_path / "folder")
+    (tmp_path / "folder" / "gone").symlink_to(tmp_path / "nowhere")
+    broken = io.BytesIO()
+    with zipfile.ZipFile(broken, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("v_template.npy", np.random.default_rng(0).bytes(5000))
+    written(tmp_path / "folder", broken.getvalue()[:60] + bytes(40) + broken.getvalue()[100:], "broken.npz")
+    odd = [tmp_path / "loop", tmp_path / ("a" * 300), tmp_path / "folder"]
+    report = convert([*odd, made_up / "MANO_RIGHT.pkl"], tmp_path / "models", {"flame": tmp_path / "loop"})
+    assert set(report.converted) == {"mano_right"}
+    assert {path for path, _ in report.refused} == {*odd[:2], tmp_path / "folder" / "broken.npz"}
+
+
+def test_our_own_files_in_a_folder_are_no_news(made_up: Path, tmp_path: Path):
+    convert([made_up / "MANO_RIGHT.pkl"], tmp_path / "project" / "models")
+    shutil.copy(made_up / "generic_model.pkl", tmp_path / "project")
+    report = convert([tmp_path / "project"], tmp_path / "out")
+    assert set(report.converted) == {"flame"} and not report.refused
+
+
+def test_another_flame_by_its_folder(made_up: Path, tmp_path: Path):
+    (tmp_path / "FLAME2019").mkdir()
+    shutil.copy(made_up / "generic_model.pkl", tmp_path / "FLAME2019")
+    assert "is FLAME 2019 by its name" in refusal(tmp_path / "FLAME2019" / "generic_model.pkl").message
+
+
+def test_names_in_a_file_cannot_write_over_what_is_said(tmp_path: Path):
+    forged = b"\x80\x02cos\nsystem\x1b[2K\rMANO_RIGHT.pkl is the right hand of MANO\n)R."
+    report = convert([written(tmp_path, forged, "evil\x1b[2K.pkl")], tmp_path / "out")
+    assert "\x1b" not in render(report) and "\r" not in render(report) and "\\x1b[2K" in render(report)
 
 
 @pytest.mark.parametrize("name", ["generic_model.pkl", "anatomical_male_study_2023.pkl", "nemale_model.pkl"])

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dice_core.errors import DiceError
-from dice_core.network.checkpoint import read
+from dice_core.network.checkpoint import convert, read
 from dice_core.network.model import DiceNetwork
 from dice_core.network.official import KNOWN
 from tests.core.network.hostile import (
@@ -32,6 +32,7 @@ from tests.core.network.hostile import (
     call,
     calling,
     dictionary,
+    headers,
     misusing,
     module,
     name,
@@ -46,6 +47,8 @@ from tests.core.network.hostile import (
 )
 
 SEED = 20240
+LONGEST = 30_000  # letters of a message; one may name 300 tensors that are missing
+MEMORY = 400_000_000  # bytes of address space beyond what is in use at the start
 EVENTS = tuple("exec compile import os. subprocess. socket. shutil. ctypes. pickle. marshal. code.".split())
 QUIET = ("os.listdir", "os.scandir")
 
@@ -108,6 +111,7 @@ def cases(bases: list[bytes], mutations: int) -> Iterator[Case]:
     yield from (("shape", archive(program(body))) for body in shapes())
     yield from (("bomb", archive(program(body))) for body in bombs())
     yield from (("archive", data) for data in archives(bases[0]))
+    yield from (("header", data) for data in headers())
     for code in range(256):
         for tail in (b"", b"\x00", b"\x01" * 9, b"\xff" * 9, b"a\nb\n", b"."):
             yield "instruction", archive(program(bytes([code]) + tail))
@@ -124,6 +128,13 @@ def cases(bases: list[bytes], mutations: int) -> Iterator[Case]:
     whole = archive(small)
     for _ in range(mutations):
         yield "mutated file", mutated(whole, chance)
+    *bases, converted = bases
+    for index in range(60):
+        yield "truncated", converted[: len(converted) * index // 60]
+    length = 8 + int.from_bytes(converted[:8], "little")
+    for _ in range(mutations):
+        header = mutated(converted[8:length], chance)
+        yield "mutated header", len(header).to_bytes(8, "little") + header + converted[length:]
     for base in bases:
         for index in range(60):
             yield "truncated", base[: len(base) * index // 60]
@@ -160,11 +171,18 @@ def attempt(path: Path, watch: Watch) -> tuple[bool, str]:
         accepted = True
         DiceNetwork.from_state_dict(checkpoint.tensors, checkpoint.heads, checkpoint.layer_norm_eps)
     except DiceError as error:
-        if not error.message or not error.remedy or len(str(error)) > 4000:
+        if not error.message or not error.remedy or len(str(error)) > LONGEST:
             fault = repr(error)
     except BaseException:
         fault = traceback.format_exc()
     watch.on = False
+    if accepted and not fault:
+        try:
+            convert(path, path.parent / "models")
+        except DiceError:
+            pass
+        except BaseException:
+            fault = traceback.format_exc()
     return accepted, fault or "; ".join(watch.noted[:3])
 
 
@@ -176,7 +194,9 @@ def main(folder: Path, mutations: int, bases: list[bytes]) -> dict[str, object]:
     path.write_bytes(bases[0])
     watch.on = False
     DiceNetwork.from_state_dict(read(path).tensors, 2)  # imports whatever reading needs
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    convert(path, folder / "models")
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, used + MEMORY))  # more ends in a MemoryError, a fault
     counts: dict[str, int] = {}
     taken, faults, slowest = 0, [], 0.0
     for kind, data in cases(bases, mutations):
@@ -193,9 +213,8 @@ def main(folder: Path, mutations: int, bases: list[bytes]) -> dict[str, object]:
         "kinds": counts,
         "accepted": taken,
         "faults": faults[:20],
-        "grown_mb": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024,
         "slowest_s": slowest,
-        "left": sorted(file.name for file in folder.iterdir()),
+        "left": sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()),
     }
 
 

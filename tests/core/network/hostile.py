@@ -24,7 +24,8 @@ def name(value: str) -> bytes:
 def number(value: int) -> bytes:
     if -(2**31) <= value < 2**31:
         return b"J" + struct.pack("<i", value)
-    return b"\x8a\x08" + value.to_bytes(8, "little", signed=True)
+    size = 8 if -(2**63) <= value < 2**63 else 16
+    return b"\x8a" + bytes([size]) + value.to_bytes(size, "little", signed=True)
 
 
 def numbers(*values: int) -> bytes:
@@ -171,7 +172,7 @@ def misusing(path: str) -> Iterator[bytes]:
 
 def shapes() -> Iterator[bytes]:
     """Tensors that are larger, elsewhere or otherwise than their numbers."""
-    odd = (-1, 0, 1, 3, 5, 2**31, 2**62, -(2**62), 2**63 - 1)
+    odd = (-1, 0, 1, 3, 5, 2**31, 2**62, -(2**62), 2**63 - 1, 2**63, 2**64, 2**70, -(2**100))
     for value in odd:
         yield tensor(size=numbers(value))
         yield tensor(size=numbers(value, value))
@@ -179,6 +180,9 @@ def shapes() -> Iterator[bytes]:
         yield tensor(size=numbers(*[value] * 8), stride=numbers(*[0] * 8))
         yield tensor(stride=numbers(value, value))
         yield tensor(stride=numbers(value, 1))
+        yield tensor(size=numbers(1), stride=numbers(value))
+        yield tensor(size=numbers(0), stride=numbers(value))
+        yield tensor(size=numbers(0, value), stride=numbers(value, value))
         yield tensor(offset=number(value))
         yield tensor(size=numbers(0, value, value), stride=numbers(1, 1, 1))
         yield tensor(data=storage(count=value))
@@ -266,6 +270,19 @@ def bombs() -> Iterator[bytes]:
     yield module(dictionary(junk=b"(" + heavy + b"t", _modules=dictionary(a=b"h\x10")))
     yield dictionary(**{"n" * 60_000: tensor()})
     yield module(dictionary(_modules=dictionary(**{"n" * 60_000: module(b"}")})))
+    shared = b"".join(number(index * (2**61 - 1)) + b"N" for index in range(1, 50_000))  # all have Python's hash 0
+    yield b"}(" + shared + b"u"
+    for dots in (1, 25, 199, 4000, 30_000):
+        yield dictionary(**{"." * dots: tensor()})
+    yield dictionary(**{f"{index:x}." * 40: tensor() for index in range(4000)})
+    wide = dictionary(_modules=dictionary(**{f"{'w' * 180}{index}": module(b"}") for index in range(3000)}))
+    for _ in range(30):
+        wide = dictionary(_modules=dictionary(**{"d" * 180: module(wide)}))
+    yield module(wide)
+    prefix = "trans_encoder.{}.bert.encoder.layer.{}.x"
+    for last in (3, 63, 64):
+        yield dictionary(**{prefix.format(block, last): tensor() for block in range(64)})
+        yield dictionary(**{prefix.format(last, last): tensor()})
     deep = b")" + b"\x85" * 900_000
     yield b"}" + deep + b"Ns"
     yield call(name("collections OrderedDict"), b"](" + b"(" + deep + b"Nt" + b"e")
@@ -330,3 +347,30 @@ def archives(good: bytes) -> Iterator[bytes]:
         struct.pack_into("<LL", overlapping, position + 20, len(overlapping) // 2, len(overlapping) // 2)
         position = overlapping.find(b"PK\x01\x02", position + 4)
     yield bytes(overlapping)
+
+
+def headers() -> Iterator[bytes]:
+    """Converted files (safetensors) that lie about what they hold."""
+
+    def file(header: bytes, body: bytes = bytes(64)) -> bytes:
+        return struct.pack("<Q", len(header)) + header + body
+
+    def entry(shape: str, dtype: str = '"F32"', offsets: str = "0,0", name: str = "a") -> bytes:
+        return f'{{"{name}":{{"dtype":{dtype},"shape":{shape},"data_offsets":[{offsets}]}}}}'.encode()
+
+    huge = "9" * 4000
+    shapes = [f"[0,{2**70}]", f"[0,{2**63}]", f"[0,{2**62},{2**62}]", "[" + "1," * 99_999 + "1]", f"[0,{huge}]"]
+    for shape in (*shapes, f"[{huge},{huge}]", "[-1]", "[true]", "[[]]", "{}", '"0"', "[1.5]", "[1e9]"):
+        for offsets in ("0,0", "0,4", f"0,{huge}", f"-{huge},0", "0", "[],[]", "0,4,8"):
+            yield file(entry(shape, offsets=offsets))
+    for dtype in ('"F33"', "[]", "{}", "null", '"I64"', '"BF16"', '"F64"'):
+        yield file(entry("[2]", dtype, "0,8"))
+    for name in ("", "." * 30_000, "a" * 300_000, "__metadata__", "\\u0000", "\\ud800"):
+        yield file(entry("[1]", offsets="0,4", name=name))
+    yield file(b"{" * 100_000)
+    yield file(b"[" + b"[]," * 600_000 + b"[]]")
+    yield file(b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}")
+    yield file(b'{"__metadata__":{"format":"' + huge.encode() + b'","heads":"4","layer_norm_eps":"1e-12"}}')
+    yield file(b'{"__metadata__":{"format":"1","heads":"' + b"[" * 90_000 + b'","layer_norm_eps":"1e-12"}}')
+    for length in (0, 1, 2**20, 2**31, 2**63, 2**64 - 1):
+        yield struct.pack("<Q", length) + b'{"a":1}'
