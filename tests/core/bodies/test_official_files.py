@@ -385,9 +385,8 @@ def test_paths_that_cannot_be_looked_at(made_up: Path, tmp_path: Path):
     (tmp_path / "folder" / "loop").symlink_to(tmp_path / "folder")
     (tmp_path / "folder" / "gone").symlink_to(tmp_path / "nowhere")
     broken = io.BytesIO()
-    with zipfile.ZipFile(broken, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("v_template.npy", np.random.default_rng(0).bytes(5000))
-    written(tmp_path / "folder", broken.getvalue()[:60] + bytes(40) + broken.getvalue()[100:], "broken.npz")
+    np.savez_compressed(broken, v_template=np.arange(31425.0).reshape(10475, 3))
+    written(tmp_path / "folder", broken.getvalue()[:60] + b"\xff" * 40 + broken.getvalue()[100:], "broken.npz")
     odd = [tmp_path / "loop", tmp_path / ("a" * 300), tmp_path / "folder"]
     report = convert([*odd, made_up / "MANO_RIGHT.pkl"], tmp_path / "models", {"flame": tmp_path / "loop"})
     assert set(report.converted) == {"mano_right"}
