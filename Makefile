@@ -26,7 +26,8 @@ check: environment
 	@"$(RUN)" -m ruff check .
 	@"$(RUN)" -m mypy
 
-zip: environment
+zip:
+	@$(PYTHON) -m tools.prepare
 	@$(PYTHON) -m tools.build_zip
 
 bench: environment

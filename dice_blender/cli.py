@@ -25,6 +25,8 @@ def main(arguments: list[str]) -> int:
     """Run the command. Gives 0, or 1 error, 2 wrong usage, 3 nothing found, 130 cancelled."""
     try:
         options = _parser().parse_args(arguments)
+        if options.engine == "open" and options.precision != "exact":
+            options.wrong("--precision belongs to --engine dice")
     except SystemExit as stop:  # argparse has written its message
         return WRONG_USAGE if stop.code else 0
     try:
@@ -43,10 +45,13 @@ def _parser() -> argparse.ArgumentParser:
     capture = commands.add_parser("capture", help="capture a photograph into a new .blend file")
     capture.add_argument("photo", type=Path, help="picture file of a face, a hand, or both")
     capture.add_argument("-o", "--output", type=Path, required=True, metavar="SCENE.blend", help="file to write")
-    capture.add_argument("--engine", default="open", help="open (default), or dice: the official network")
+    capture.add_argument(
+        "--engine", default="open", choices=("open", "dice"), help="dice is the official network (default: open)"
+    )
     capture.add_argument("--hand", default="auto", choices=("auto", "right", "left", "both"), help="the person's own")
     capture.add_argument("--crop", type=crop, metavar="LEFT,TOP,SIDE", help="look at this square only, in pixels")
     capture.add_argument("--precision", default="exact", choices=PRECISIONS, help="of the dice engine")
+    capture.set_defaults(wrong=capture.error)
     return parser
 
 
@@ -63,6 +68,8 @@ def _capture(options: argparse.Namespace) -> None:
     except RuntimeError as error:
         raise DiceError(f"Cannot write {output} ({error}).", "Choose another folder.") from error
     state, probability = collection["dice_contact_state"], collection["dice_contact_probability"]
+    for note in filter(None, collection["dice_notes"].split("\n")):
+        sys.stdout.write(f"note: {note}\n")
     sys.stdout.write(f"{output}: {state}, contact probability {probability:.2f}\n")
 
 

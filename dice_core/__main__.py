@@ -60,8 +60,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _describe_capture(capture: argparse.ArgumentParser) -> None:
-    capture.add_argument("photo", type=Path, help="JPEG, PNG, TIFF, WebP or BMP")
-    capture.add_argument("-o", "--output", type=Path, help="result file (default: PHOTO with .npz)")
+    capture.add_argument("photo", type=_path_ending(), help="JPEG, PNG, TIFF, WebP or BMP")
+    capture.add_argument(
+        "-o", "--output", type=_path_ending(".npz"), metavar="FILE", help="result file (default: PHOTO with .npz)"
+    )
     capture.add_argument(
         "--engine", default="open", choices=["open", "dice"],
         help="dice is the official network; it needs the user's own files, see convert (default: open)",
@@ -88,8 +90,8 @@ def _describe_capture(capture: argparse.ArgumentParser) -> None:
     capture.add_argument(
         "--preview", type=_path_ending(".png", ".jpg", ".jpeg"), metavar="FILE", help="write a picture of the result"
     )
-    capture.add_argument("--obj", type=Path, metavar="DIR", help="write the meshes as OBJ into a folder")
-    capture.add_argument("--ply", type=Path, metavar="DIR", help="write the meshes as PLY into a folder")
+    capture.add_argument("--obj", type=_path_ending(), metavar="DIR", help="write the meshes as OBJ into a folder")
+    capture.add_argument("--ply", type=_path_ending(), metavar="DIR", help="write the meshes as PLY into a folder")
     capture.add_argument("--glb", type=_path_ending(".glb"), metavar="FILE", help="write the meshes as one GLB")
     capture.set_defaults(run=_capture, wrong=capture.error)
 
@@ -100,7 +102,9 @@ def _describe_convert(convert: argparse.ArgumentParser) -> None:
     )
     for slot, key in SLOTS.items():
         convert.add_argument(f"--{slot}", type=_path_ending(), metavar="FILE", help=f"the file of {KINDS[key].title}")
-    convert.add_argument("-o", "--output", type=Path, metavar="DIR", help=f"default: {official_models_dir()}")
+    convert.add_argument(
+        "-o", "--output", type=_path_ending(), metavar="DIR", help=f"default: {official_models_dir()}"
+    )
     convert.set_defaults(run=_convert)
 
 
@@ -170,7 +174,11 @@ def _convert(options: argparse.Namespace) -> int:
         raise DiceError("No file was named.", "Name the official files, or a folder that holds them.")
     target = (options.output or official_models_dir()).absolute()
     report = convert(options.files, target, slots)
-    sys.stdout.write(f"{render(report)}\nmodels folder: {target}\n")
+    sys.stdout.write(f"{render(report)}\n")
+    if report.converted:
+        sys.stdout.write(f"models folder: {target}\n")
+    if report.converted and target != official_models_dir():
+        sys.stdout.write(f"captures look there when DICE_MODELS is {target}\n")
     named = {*options.files, *slots.values()}
     refused = any(path in named for path, _ in report.refused)  # what lay in a folder is no mistake of the user's
     return DiceError.exit_code if refused or not report.converted else 0

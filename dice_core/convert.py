@@ -16,6 +16,7 @@ from .body.kinds import BARE, KINDS, NETWORK, NETWORK_FILE, converted, missing
 from .body.official import Found, Unrecognised, is_model, read
 from .errors import DiceError, NotInstalled, printable
 from .files import atomic
+from .paths import install_command
 
 MOST_FILES = 20_000
 NAMES = {kind.file for kind in KINDS.values()} | {NETWORK_FILE}
@@ -143,12 +144,12 @@ def render(report: Report) -> str:
     """The report as text: what each file is, what is missing, where one gets it, and on what terms."""
     lines = [f"{path} is {KINDS[key].title} ({KINDS[key].source.licence})" for key, path in report.converted.items()]
     lines += report.notes
-    lines += [f"passed over in {path.parent}: {error}" for path, error in report.refused]
     for key in report.missing:
         kind = KINDS[key]
         lines.append(f"missing: {kind.title}: {kind.file}, {kind.where}, on the {kind.source.name} page")
     sources = {KINDS[key].source for key in report.missing}
     lines += [f"the {source.name} page: {source.page} ({source.licence})" for source in sorted(sources, key=str)]
+    lines += [f"passed over {path}: {error}" for path, error in report.refused]
     return printable("\n".join(lines))
 
 
@@ -158,7 +159,7 @@ def _convert_network(path: Path, target: Path) -> tuple[str, ...]:
     except ModuleNotFoundError as error:
         raise NotInstalled(
             f"Converting {path.name} needs {error.name}, which this Python does not have.",
-            "Run install_deps.py --engine dice, then convert with the runtime's Python.",
+            f"Run {install_command('--engine dice')}, then convert with the runtime's Python.",
         ) from error
     return checkpoint.convert(path, target).notes
 

@@ -16,7 +16,7 @@ from .body.kinds import KINDS, converted, intact, where_from
 from .errors import DiceError, NotInstalled
 from .installer.plan import free_megabytes, installed
 from .landmarks import models
-from .paths import environment_python, models_dir, official_models_dir, runtime_python
+from .paths import environment_python, install_command, models_dir, official_models_dir, runtime_python
 
 INSTALL = "Run install_deps.py, or press Install in the add-on's preferences."
 SPACE = 500  # megabytes that captures, previews and scenes may want
@@ -106,6 +106,9 @@ def _official(folder: Path) -> list[Check]:
     if installed(folder).get("engine") != "dice" and not models.is_dir():
         return [Check("official files", True, "none: only --engine dice needs them, and torch")]
     checks = []
+    if installed(folder).get("engine") != "dice":
+        remedy = f"Run {install_command('--engine dice')}."
+        checks.append(Check("dice engine", False, "the official files need torch, which the runtime lacks", remedy))
     for key, kind in KINDS.items():
         file, remedy = converted(models, key), where_from(key)
         ok, detail = True, f"{kind.title}: {file} ({kind.source.licence})"

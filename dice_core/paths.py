@@ -47,6 +47,13 @@ def runtime_dir() -> Path:
     return own if (own / MARKER).is_file() else data_dir() / "runtime"
 
 
+def install_command(options: str) -> str:
+    """What adds something to this runtime: `install_deps.py --engine dice`, with its folder when it is a chosen one."""
+    runtime = runtime_dir()
+    chosen = f' --target "{runtime}"' if runtime != data_dir() / "runtime" else ""
+    return f"install_deps.py {options}{chosen}"
+
+
 def official_models_dir() -> Path:
     """The converted official files: DICE_MODELS, or `official` in the user's data."""
     override = os.environ.get("DICE_MODELS")

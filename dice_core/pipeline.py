@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .engines.base import Engine
 from .errors import DiceError, NotInstalled
-from .paths import models_dir, official_models_dir, runtime_dir
+from .paths import install_command, models_dir, official_models_dir, runtime_dir
 from .types import HAND_CHOICES, PRECISIONS, Capture, Crop, Progress, silent
 
 ENGINES = ("open", "dice")
@@ -54,7 +54,8 @@ class Pipeline:
             from .engines.dice import DiceEngine
         except ModuleNotFoundError as error:
             raise NotInstalled(
-                f"The dice engine needs {error.name}, which is not installed.", "Run install_deps.py --engine dice."
+                f"The dice engine needs {error.name}, which is not installed.",
+                f"Run {install_command('--engine dice')}.",
             ) from error
         return DiceEngine(models_dir(self.runtime), official_models_dir(), precision, body_layer)  # type: ignore[arg-type]
 

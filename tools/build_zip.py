@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
-from dice_core.errors import NotInstalled
+from dice_core.errors import DiceError, NotInstalled
 from dice_core.paths import ROOT, environment_python, runtime_dir
 from install_deps import guarded
 
@@ -26,10 +29,23 @@ def main() -> None:
     for old in target.glob("*.zip"):
         old.unlink()
     command = [str(environment_python(environment)), str(tools[0])]
-    subprocess.run([*command, "build", f"--source-dir={ROOT}", f"--output-dir={target}"], check=True)
+    with tempfile.TemporaryDirectory() as folder:
+        copy_tracked(Path(folder))
+        subprocess.run([*command, "build", f"--source-dir={folder}", f"--output-dir={target}"], check=True)
     (built,) = target.glob("*.zip")
     subprocess.run([*command, "validate", str(built)], check=True)
     print(f"wrote {built.relative_to(ROOT)}, {built.stat().st_size / 1e6:.1f} MB")
+
+
+def copy_tracked(folder: Path) -> None:
+    """What git tracks, as it is now: whatever else lies in the clone, official files perhaps, is not ours to pack."""
+    if not (ROOT / ".git").exists():
+        raise DiceError(f"{ROOT} is no clone: what belongs to the extension is what git tracks.", "Clone it with git.")
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout
+    for name in filter(None, listed.decode().split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from dice_core.installer.plan import BPY, bpy_lock, installed
 from dice_core.paths import ROOT, environment_python, runtime_dir
 from install_deps import guarded
 
-MINUTES = {"core": 20, "blender": 30, "real": 40}
+MINUTES = {"core": 30, "blender": 30, "real": 40}
 os.environ.setdefault("DICE_RUNTIME", str(ROOT / ".venv"))
 NO_TESTS = 5  # pytest's exit code
 

@@ -89,6 +89,8 @@ def read(path: Path) -> Found:
     """
     path = Path(path)
     if not os.path.isfile(path):  # which, unlike Path's, never raises
+        if os.path.isdir(path):
+            raise DiceError(f"{path} is a folder.", "Name the file in it.")
         raise DiceError(f"There is no file {path}.", "Check the path.")
     try:
         head = bytes(mapped(path)[:NETWORK_HEAD])

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..body.bodies import Bodies
+from ..body.kinds import KINDS, missing
 from ..body.openbody import head_model
-from ..errors import DiceError, NothingFound
+from ..errors import DiceError, NothingFound, NotInstalled
 from ..evaluate.plausibility import judge
 from ..fit.camera import guess_camera
 from ..fit.head import face_width
@@ -34,6 +35,7 @@ from .runs import Run, answers, one_head
 
 SIZES = {"hand_sub": 195, "hand": 778, "head_sub2": 559, "head_sub1": 1675, "head": 5023, "cells": 49}
 STAGES = ("landmarks", "network", "bodies")
+FAR_OFF = 25.0  # % of the face's width: not a poor answer but a wrong one
 PARAMETERS = ("cam_param", "presence", "rh_betas", "rh_transl", "rh_rot", "rh_pose", "face_shape", "face_exp",
               "face_pose", "face_rot", "face_transl")  # fmt: skip
 
@@ -86,6 +88,7 @@ class DiceEngine:
     def __init__(
         self, landmarks: Path, models: Path, precision: Precision = "exact", body_layer: str = "own"
     ) -> None:
+        _check_files(models)
         bodies = Bodies.load(models)
         self.bodies = with_body_layer(bodies, body_layer)
         self.counterparts = bodies.flame.counterparts()
@@ -112,6 +115,7 @@ class DiceEngine:
         if not sought.hands and crop is None:
             head, hands, presence = _untouched(head), (), 0.0
         camera = runs[0].camera
+        quality = _quality(camera, head, hands, sought)
         return Capture(
             engine=self.name,
             source=frame.source,
@@ -122,20 +126,21 @@ class DiceEngine:
             contact_state="no-hand" if not hands else "touch" if presence > PRESENT else "no-touch",
             contact_probability=presence,
             params={"crop": to_picture} | _params(prediction, sought.sides),
-            quality=_quality(camera, head, hands, sought),
+            quality=quality,
             timings=clock.seconds,
-            notes=(*sought.notes, *self.runner.notes),
+            notes=(*sought.notes, *_doubts(quality), *self.runner.notes),
         )
 
     def _seek(self, frame: Frame, hand: HandChoice, crop: Crop | None) -> _Sought:
         face, seen = find_people(self.landmarker, frame, crop)
         hands = {one.side: one for one in _near(assign_sides(seen, face, hand), face, hand)}
+        alone = ("Only one hand was found.",) if hand == "both" and len(hands) == 1 else ()
         if crop is not None:
             left, top, side = crop
             region = Region(np.array([left + side / 2, top + side / 2]), side)
             named: tuple[Side, ...] = {"both": SIDES, "left": ("left",)}.get(hand, ("right",))
-            notes = () if hands else ("No hand was detected in the crop; the network was asked all the same.",)
-            return _Sought(region, face, hands, _sides(hands) or named, notes)
+            asked = "No hand was detected in the crop; the network was asked all the same."
+            return _Sought(region, face, hands, _sides(hands) or named, alone if hands else (asked,))
         if face is None:
             raise NothingFound(
                 f"No face was found in {frame.source}, and the dice engine needs one.",
@@ -143,7 +148,8 @@ class DiceEngine:
             )
         region, share = choose_crop(face.points, [one.points for one in hands.values()], *frame.size)
         large = f"The head fills {share:.0%} of the crop, more than in the pictures that the network was trained on."
-        return _Sought(region, face, hands, _sides(hands) or ("right",), (large,) if share > LARGE_HEAD else ())
+        notes = alone + ((large,) if share > LARGE_HEAD else ())
+        return _Sought(region, face, hands, _sides(hands) or ("right",), notes)
 
     def _predict(self, frame: Frame, sought: _Sought) -> Prediction:
         """Of each side sought; a crop is a mirror image for the left one."""
@@ -151,6 +157,16 @@ class DiceEngine:
         square = crop_pixels(frame.pixels, replace(region, center=region.center / frame.scale,
                                                    side=region.side / frame.scale))  # fmt: skip
         return self.runner.run(normalise([square[:, ::-1] if side == "left" else square for side in sought.sides]))
+
+
+def _check_files(models: Path) -> None:
+    lacking = [f"{KINDS[key].title} ({KINDS[key].file})" for key in missing(models)]
+    if lacking:
+        raise NotInstalled(
+            f"The dice engine lacks in {models}: {', '.join(lacking)}.",
+            "Run `python -m dice_core convert FILES`, which says where one gets them; if they were converted into "
+            "another folder, set DICE_MODELS to it.",
+        )
 
 
 def _network(models: Path) -> DiceNetwork:
@@ -190,6 +206,17 @@ def _params(prediction: Prediction, sides: tuple[Side, ...]) -> dict[str, NDArra
     """What the network said of the bodies, by side: of a left hand, and of the head with it, in a mirror."""
     named = prediction._asdict()
     return {f"{side}_{name}": named[name][index] for index, side in enumerate(sides) for name in PARAMETERS}
+
+
+def _doubts(quality: dict[str, float]) -> tuple[str, ...]:
+    """What a user should know who does not read numbers."""
+    off = quality.get("face_error", 0.0)
+    if off < FAR_OFF:
+        return ()
+    return (
+        f"The head lies {off:.0f} % of its width beside the face in the picture: do not trust this result. Do all "
+        "files come from their official pages, and does the crop show the head and the hand?",
+    )
 
 
 def _quality(camera: Camera, head: Head, hands: tuple[Hand, ...], sought: _Sought) -> dict[str, float]:

@@ -26,6 +26,7 @@ from ..body.mano import JOINTS, OPENPOSE_ORDER, POSE, Mano
 from ..body.skinned import SkinnedModel
 from ..body.skinning import Array, namespace
 from ..errors import NotInstalled
+from ..paths import install_command
 
 Model = TypeVar("Model", bound=SkinnedModel)
 Layer = Callable[[SkinnedModel, Array, Array], tuple[Array, Array]]
@@ -167,7 +168,7 @@ def _imported(module: str) -> Any:
         return import_module(module)
     except ImportError as error:
         package = module.partition(".")[0]
-        remedy = f"Run install_deps.py --{'research' if package == 'smplx' else 'engine dice'}."
+        remedy = f"Run {install_command('--research' if package == 'smplx' else '--engine dice')}."
         if package in PAGES:
             remedy = (
                 f"No package index carries it: {PAGES[package]} says how to get it. Into this Python it goes with "

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..errors import DiceError, NotInstalled
 from ..files import atomic
+from ..paths import install_command
 from ..types import Camera, Capture, Frame, Hand
 
 FORMATS = (".png", ".jpg", ".jpeg")
@@ -84,7 +85,7 @@ def painter(renderer: str) -> Painter:
     try:
         from ..network.extras import pytorch3d_painter
     except ModuleNotFoundError as error:
-        raise NotInstalled(f"{renderer} needs {error.name}.", "Run install_deps.py --engine dice first.") from error
+        raise NotInstalled(f"{renderer} needs {error.name}.", f"Run {install_command('--engine dice')}.") from error
     return pytorch3d_painter()
 
 

@@ -35,7 +35,7 @@ def test_from_official_files_to_a_result(command, official_files, sample, tmp_pa
     assert ran.code == 0 and ran.err == ""
     for kind in KINDS.values():
         assert kind.title in ran.out and kind.source.licence in ran.out
-    assert "missing" not in ran.out and str(tmp_path / "models") in ran.out
+    assert "missing" not in ran.out and f"DICE_MODELS is {tmp_path / 'models'}" in ran.out
     written = {converted(tmp_path, key).name for key in KINDS} | {"dice_network.json"}
     assert listing(tmp_path / "models") == written
     ran = command("capture", sample, "--engine", "dice", "-o", "r.npz", "--preview", "p.png", "--crop", "60,40,640",
@@ -96,6 +96,15 @@ def test_no_file_at_all(command, tmp_path):
     assert not (tmp_path / "models").exists()
 
 
+@pytest.mark.parametrize("options", [["", "-o", "x.npz"], ["x.png", "-o", ""], ["x.png", "-o", "x.txt"],
+                                     ["x.png", "--obj", ""], ["x.png", "--preview", "x.gif"]])  # fmt: skip
+def test_paths_that_make_no_sense_are_wrong_usage(options, command, tmp_path):
+    ran = command("capture", *options)
+    assert ran.code == 2 and "usage:" in ran.err and listing(tmp_path) == set()
+    ran = command("convert", "x", "-o", "")
+    assert ran.code == 2 and listing(tmp_path) == set()
+
+
 @pytest.mark.parametrize("crop", ["1,2", "a,b,c", "0,0,-5", "0,0,nan", "0,0,inf", "0,nan,100", "1,2,3,4", "9e9,0,5"])
 def test_a_crop_that_is_none_is_wrong_usage(crop, command, sample):
     ran = command("capture", sample, f"--crop={crop}")
@@ -143,7 +152,7 @@ def test_a_chosen_precision_is_used(command, sample, official_models, tmp_path):
                       DICE_MODELS=str(official_models))  # fmt: skip
         assert ran.code == 0, ran.err
         note = meaning(precision, choose())
-        assert (f"note: {note}" in ran.out) if note else ("precision" not in ran.out)
+        assert (f"note: {note}" in ran.out) if note else ("Precision" not in ran.out)
     assert meaning("fast", choose()) or choose().kind == "cuda"
 
 
@@ -199,7 +208,7 @@ def test_the_worker_does_the_same(runtime, official_models, sample, monkeypatch)
             there = finish(client)
             assert np.allclose(there.head.vertices, here.head.vertices, atol=1e-4)
             assert np.array_equal(there.params["crop"], here.params["crop"])
-        assert there.notes == tuple(filter(None, [meaning("fast", choose())]))
+        assert there.notes == (*here.notes, *filter(None, [meaning("fast", choose())]))
         client.submit(str(sample), engine="dice", crop=(9000.0, 0.0, 100.0))
         with pytest.raises(DiceError, match="lies outside"):
             finish(client)

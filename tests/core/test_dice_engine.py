@@ -16,6 +16,8 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed (install_deps.py --engine dice)")
 
 from dice_core.body import flame  # noqa: E402
+from dice_core.body.kinds import KINDS  # noqa: E402
+from dice_core.engines import dice  # noqa: E402
 from dice_core.engines.dice import STAGES, DiceEngine  # noqa: E402
 from dice_core.engines.runs import IBUG_MIRROR  # noqa: E402
 from dice_core.errors import DiceError, NothingFound, NotInstalled  # noqa: E402
@@ -315,13 +317,29 @@ def test_an_answer_that_makes_no_sense(value, message, engine, sample_frame, mon
 
 
 def test_missing_files_are_named(runtime, official_models, tmp_path):
-    with pytest.raises(NotInstalled, match="FLAME|MANO|vertices"):
+    """All at once, with the folder that was looked in."""
+    with pytest.raises(NotInstalled) as raised:
         DiceEngine(models_dir(runtime), tmp_path)
+    needed = [kind.file for kind in KINDS.values() if kind.needed]
+    assert all(file in raised.value.message for file in needed) and str(tmp_path) in raised.value.message
+    assert "dice_core convert" in raised.value.remedy and "DICE_MODELS" in raised.value.remedy
     for file in official_models.glob("*.npz"):
         (tmp_path / file.name).symlink_to(file)
-    with pytest.raises(NotInstalled, match="the network's weights") as raised:
-        DiceEngine(models_dir(runtime), tmp_path).capture(from_array(np.zeros((9, 9, 3), np.uint8), ""), "auto", silent)
-    assert "model.bin" in raised.value.remedy
+    with pytest.raises(NotInstalled, match=r"lacks in .*: the network's weights \(model.bin\)\.") as raised:
+        DiceEngine(models_dir(runtime), tmp_path)
+
+
+def test_a_wrong_answer_is_no_secret(engine, sample_frame, right, monkeypatch):
+    """Who reads no numbers reads the note; an answer that lies on the face has none."""
+    assert right.quality["face_error"] > 25 and any("do not trust this result" in note for note in right.notes)
+    monkeypatch.setattr(dice, "_quality", lambda *_: {"face_error": 3.0})
+    assert engine.capture(sample_frame, "right", silent, CROP).notes == ()
+
+
+def test_one_hand_where_both_were_asked_for(engine, sample_frame):
+    for crop in (None, CROP):
+        capture = engine.capture(sample_frame, "both", silent, crop)
+        assert len(capture.hands) == 1 and "Only one hand was found." in capture.notes
 
 
 def test_smplx_poses_the_same(runtime, official_models, right, sample_frame, monkeypatch):

@@ -48,6 +48,7 @@ def test_official_files(runtime: Path, tmp_path: Path, monkeypatch: pytest.Monke
     np.savez(converted(tmp_path / "models", "mano_right"), kind=np.array("mano_right"), template=np.zeros(3))
     found = by_name(doctor(tmp_path / "no runtime"))
     assert OFFICIAL <= set(found)
+    assert not found["dice engine"].ok and "install_deps.py --engine dice" in found["dice engine"].remedy
     assert found["MANO_RIGHT.pkl"].ok and "MANO licence" in found["MANO_RIGHT.pkl"].detail
     assert not found["generic_model.pkl"].ok and "https://flame.is.tue.mpg.de" in found["generic_model.pkl"].remedy
     assert not found["model.bin"].ok and "dice_core convert" in found["model.bin"].remedy
@@ -59,7 +60,7 @@ def test_damaged_official_files(official_models: Path, tmp_path: Path, monkeypat
     models = tmp_path / "models"
     shutil.copytree(official_models, models)
     monkeypatch.setenv("DICE_MODELS", str(models))
-    assert all(check.ok for check in doctor(tmp_path / "none") if check.name in OFFICIAL)
+    assert all(check.ok for check in doctor(tmp_path / "none") if check.name in OFFICIAL), "which say nothing of torch"
     content = {key: converted(models, key).read_bytes() for key in KINDS}
     middle = len(content["flame"]) // 2
     damaged = {

@@ -234,8 +234,8 @@ def test_a_file_that_asks_for_more(tmp_path: Path):
 
 
 def test_no_file(tmp_path: Path):
-    for path in (tmp_path / "nothing.pkl", tmp_path):
-        with pytest.raises(DiceError, match="There is no file"):
+    for path, words in ((tmp_path / "nothing.pkl", "There is no file"), (tmp_path, "is a folder")):
+        with pytest.raises(DiceError, match=words):
             read(path)
 
 
@@ -347,7 +347,7 @@ def test_a_file_in_another_one_s_slot(made_up: Path, tmp_path: Path):
     assert report.converted["mano_right"] == mano and not report.refused, "it lies in the folder too"
     (tmp_path / "folder").mkdir()
     ((_, error),) = convert([], tmp_path / "x", {"mano_right": tmp_path / "folder"}).refused
-    assert "no file" in error.message
+    assert "is a folder" in error.message
 
 
 def test_what_the_user_chose_comes_before_what_lies_in_a_folder(made_up: Path, tmp_path: Path):
