@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import bpy
@@ -33,6 +34,13 @@ def test_writes_a_scene(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert bpy.context.scene.camera.name == "Camera"
 
 
+def test_notes_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    noted = replace(capture(), notes=("The first.", "The second."))
+    monkeypatch.setenv("DICE_RUNTIME", str(fake_runtime.make(tmp_path / "another", noted)))
+    assert cli.main(["capture", picture(tmp_path), "-o", str(tmp_path / "scene.blend")]) == 0
+    assert "note: The first.\nnote: The second.\n" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("given", "written"), [("shot", "shot.blend"), ("shot.v2", "shot.v2.blend"), ("Shot.BLEND", "Shot.BLEND")]
 )
@@ -48,7 +56,11 @@ def test_an_error_is_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert not (tmp_path / "scene.blend").exists()
 
 
-@pytest.mark.parametrize("arguments", ["", "capture", "capture a.png", "capture a.png -o b --hand no", "render a.png"])
+@pytest.mark.parametrize(
+    "arguments",
+    ["", "capture", "capture a.png", "render a.png"]
+    + [f"capture a.png -o b {option}" for option in ("--hand no", "--engine x", "--precision fast", "--crop 1,2")],
+)
 def test_wrong_usage_is_2(arguments: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(arguments.split()) == 2
     assert "usage: blender -b --command dice" in capsys.readouterr().err
