@@ -74,14 +74,14 @@ def convert(paths: Iterable[Path], target: Path, slots: Mapping[str, Path] | Non
             message = f"{found.path} is {KINDS[found.key].title} as well; {done[found.key]} was taken."
             refused.append((found.path, DiceError(message, CHOOSE_ONE)))
             continue
-        if found.key != NETWORK:
-            _keep(found, target)
-        elif os.path.realpath(found.path) != os.path.realpath(converted(target, NETWORK)):
+        if found.key == NETWORK:
             try:
                 notes += _convert_network(found.path, target)
             except DiceError as error:
                 refused.append((found.path, error))
                 continue
+        else:
+            _keep(found, target)
         if found.key == "flame":
             notes.append(FLAME_NOTE.format(name=found.path.name))
         done[found.key] = found.path
@@ -161,6 +161,9 @@ def _convert_network(path: Path, target: Path) -> tuple[str, ...]:
             f"Converting {path.name} needs {error.name}, which this Python does not have.",
             f"Run {install_command('--engine dice')}, then convert with the runtime's Python.",
         ) from error
+    if os.path.realpath(path) == os.path.realpath(converted(target, NETWORK)):  # it is there already, if it is whole
+        checkpoint.load(path)
+        return ()
     return checkpoint.convert(path, target).notes
 
 

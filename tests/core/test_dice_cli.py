@@ -176,6 +176,10 @@ def test_a_converted_network_can_be_given_again(command, official_models, tmp_pa
     before = (tmp_path / "models0" / NETWORK_FILE).stat()
     ran = command("convert", "models0", "-o", "models0")
     assert ran.code == 0 and (tmp_path / "models0" / NETWORK_FILE).stat() == before, "it is there already"
+    whole = network.read_bytes()
+    (tmp_path / "models0" / NETWORK_FILE).write_bytes(whole[: len(whole) // 2])
+    ran = command("convert", "models0", "-o", "models0")
+    assert ran.code == 1 and "is incomplete" in ran.out
 
 
 def test_another_network_is_named_in_its_slot(command, tmp_path):
