@@ -60,9 +60,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _describe_capture(capture: argparse.ArgumentParser) -> None:
-    capture.add_argument("photo", type=_path_ending(), help="JPEG, PNG, TIFF, WebP or BMP")
+    capture.add_argument("photo", type=_path(), help="JPEG, PNG, TIFF, WebP or BMP")
     capture.add_argument(
-        "-o", "--output", type=_path_ending(".npz"), metavar="FILE", help="result file (default: PHOTO with .npz)"
+        "-o", "--output", type=_path(".npz"), metavar="FILE", help="result file (default: PHOTO with .npz)"
     )
     capture.add_argument(
         "--engine", default="open", choices=["open", "dice"],
@@ -88,22 +88,22 @@ def _describe_capture(capture: argparse.ArgumentParser) -> None:
         help="who draws the preview; others than own must be installed (default: own)",
     )
     capture.add_argument(
-        "--preview", type=_path_ending(".png", ".jpg", ".jpeg"), metavar="FILE", help="write a picture of the result"
+        "--preview", type=_path(".png", ".jpg", ".jpeg"), metavar="FILE", help="write a picture of the result"
     )
-    capture.add_argument("--obj", type=_path_ending(), metavar="DIR", help="write the meshes as OBJ into a folder")
-    capture.add_argument("--ply", type=_path_ending(), metavar="DIR", help="write the meshes as PLY into a folder")
-    capture.add_argument("--glb", type=_path_ending(".glb"), metavar="FILE", help="write the meshes as one GLB")
+    capture.add_argument("--obj", type=_path(), metavar="DIR", help="write the meshes as OBJ into a folder")
+    capture.add_argument("--ply", type=_path(), metavar="DIR", help="write the meshes as PLY into a folder")
+    capture.add_argument("--glb", type=_path(".glb"), metavar="FILE", help="write the meshes as one GLB")
     capture.set_defaults(run=_capture, wrong=capture.error)
 
 
 def _describe_convert(convert: argparse.ArgumentParser) -> None:
     convert.add_argument(
-        "files", type=_path_ending(), nargs="*", metavar="FILE", help="official files, or folders of them"
+        "files", type=_path(), nargs="*", metavar="FILE", help="official files, or folders of them"
     )
     for slot, key in SLOTS.items():
-        convert.add_argument(f"--{slot}", type=_path_ending(), metavar="FILE", help=f"the file of {KINDS[key].title}")
+        convert.add_argument(f"--{slot}", type=_path(), metavar="FILE", help=f"the file of {KINDS[key].title}")
     convert.add_argument(
-        "-o", "--output", type=_path_ending(), metavar="DIR", help=f"default: {official_models_dir()}"
+        "-o", "--output", type=_path(), metavar="DIR", help=f"default: {official_models_dir()}"
     )
     convert.set_defaults(run=_convert)
 
@@ -117,8 +117,8 @@ def _crop(text: str) -> Crop:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def _path_ending(*endings: str) -> Callable[[str], Path]:
-    """An argument type: an empty path and other endings, if there are any, are wrong usage, found before the work."""
+def _path(*endings: str) -> Callable[[str], Path]:
+    """An argument type: an empty path is wrong usage, and one with none of these endings, where there are any."""
 
     def path(text: str) -> Path:
         if not text:

@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
-from ..untrusted.archive import ZIP, Archive, Storage, mapped, storage_of
+from ..untrusted.archive import STORAGES, ZIP, Archive, Storage, mapped, storage_of
 from ..untrusted.pickles import Broken, Pickle, Record, Truncated, read_pickle
 from .arrays import from_bytes
 
 NPY, PICKLE = b"\x93NUMPY", b"\x80"
 # What the official files name, exactly; what else a file names is refused.
-KNOWN = {
+KNOWN = STORAGES | {
     ("numpy", "ndarray"): "ndarray",
     ("numpy", "dtype"): "dtype",
     ("numpy.core.multiarray", "_reconstruct"): "ndarray",
@@ -36,10 +36,6 @@ KNOWN = {
     ("builtins", "set"): "set",
     ("collections", "OrderedDict"): "dict",
     ("torch", "Size"): "Size",
-    ("torch", "FloatStorage"): "<f4",
-    ("torch", "DoubleStorage"): "<f8",
-    ("torch", "IntStorage"): "<i4",
-    ("torch", "LongStorage"): "<i8",
     ("torch._utils", "_rebuild_tensor_v2"): "tensor",
     ("torch._utils", "_rebuild_sparse_tensor"): "sparse",
     ("torch.serialization", "_get_layout"): "layout",

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ..untrusted.archive import Archive, storage_of
+from ..untrusted.archive import STORAGES, Archive, storage_of
 from ..untrusted.pickles import Broken, Record, Reference, read_pickle
 
 STEPS = 2_000_000  # instructions; five times what such a checkpoint has
@@ -19,7 +19,7 @@ LONGEST_PATH = 200
 DIMENSIONS, LARGEST = 8, 1 << 40
 BATCH_NORM_EPS = 1e-5
 BERT = "metro.modeling.bert.modeling_bert"
-DTYPES = {
+DTYPES = {  # of every kind of storage that `untrusted.archive` knows
     "<f4": torch.float32,
     "<f2": torch.float16,
     "<bf2": torch.bfloat16,
@@ -50,22 +50,12 @@ _CLASSES = {
     "apex.normalization.fused_layer_norm": "FusedLayerNorm",
 }
 # The one list of what a checkpoint may name. These become records or data types; nothing of them is imported.
-KNOWN = {(module, name): name for module, names in _CLASSES.items() for name in names.split()} | {
+KNOWN = {(module, name): name for module, names in _CLASSES.items() for name in names.split()} | STORAGES | {
     ("collections", "OrderedDict"): "dict",
     ("yacs.config", "CfgNode"): "dict",
     ("__builtin__", "set"): "set",
     ("torch", "Size"): "Size",
     ("torch", "device"): "device",
-    ("torch", "FloatStorage"): "<f4",
-    ("torch", "HalfStorage"): "<f2",
-    ("torch", "BFloat16Storage"): "<bf2",
-    ("torch", "DoubleStorage"): "<f8",
-    ("torch", "LongStorage"): "<i8",
-    ("torch", "IntStorage"): "<i4",
-    ("torch", "ShortStorage"): "<i2",
-    ("torch", "CharStorage"): "<i1",
-    ("torch", "ByteStorage"): "<u1",
-    ("torch", "BoolStorage"): "<b1",
     ("torch._utils", "_rebuild_parameter"): "parameter",
     ("torch._utils", "_rebuild_tensor_v2"): "tensor",
 }
@@ -182,8 +172,6 @@ class _Reader:
         if len(size) != len(stride) or len(size) > DIMENSIONS:
             raise Broken(f"it holds a tensor of {len(size)} dimensions")
         storage = storage_of(reference)
-        if storage.kind not in DTYPES:
-            raise Broken(f"it holds numbers of the kind {storage.kind}")
         dtype, data = DTYPES[storage.kind], self.archive.numbers(storage)
         count = math.prod(size)
         reach = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True)) + 1 if count else 0

@@ -17,7 +17,7 @@ from ..errors import DiceError, printable
 
 ANY = -1  # a size that the tensor itself decides
 AT_LEAST = 1 << 32  # AT_LEAST + n: n rows or more
-NAMED = 12  # faults that a message spells out; what is missing, it names whole
+NAMED = 12  # faults that a message spells out
 WIDEST = 1 << 20  # rows or columns; far above any real layer, far below what could hurt
 MOST = 64  # blocks, layers, modules in a row
 LONGEST_NAME, DEEPEST = 200, 20  # letters and parts of a tensor's name

@@ -18,6 +18,19 @@ from .pickles import Broken, Name, Reference, Truncated
 
 ZIP = b"PK\x03\x04"
 END, ENTRY, LOCAL = struct.Struct("<4s4H2LH"), struct.Struct("<4s6H3L5H2L"), struct.Struct("<4s5H3L2H")
+# What tensors' numbers may be, for the `known` of `read_pickle`: NumPy's names, which end in the bytes of a number.
+STORAGES = {
+    ("torch", "FloatStorage"): "<f4",
+    ("torch", "HalfStorage"): "<f2",
+    ("torch", "BFloat16Storage"): "<bf2",
+    ("torch", "DoubleStorage"): "<f8",
+    ("torch", "LongStorage"): "<i8",
+    ("torch", "IntStorage"): "<i4",
+    ("torch", "ShortStorage"): "<i2",
+    ("torch", "CharStorage"): "<i1",
+    ("torch", "ByteStorage"): "<u1",
+    ("torch", "BoolStorage"): "<b1",
+}
 COMMENT = 1 << 16  # the longest comment after the table of contents
 ENTRIES, LONGEST_NAME = 100_000, 512
 
