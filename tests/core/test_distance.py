@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import igl
 import numpy as np
 import pytest
 import trimesh
 
+from dice_core.body.openbody import SKIN, TONGUE, head_model
 from dice_core.interaction.distance import Surface, barycentric_coordinates
 
 RADIUS = 0.1
@@ -111,7 +113,6 @@ def test_sharp_edges_and_corners():
 
 def test_distances_on_the_head_agree_with_ray_casting():
     """Containment by another method, on the real, non-convex mesh; eyeballs overlap their sockets and do not count."""
-    from dice_core.body.openbody import SKIN, TONGUE, head_model
 
     model = head_model()
     faces = model.faces[(model.part[model.faces] != TONGUE).all(1)]
@@ -151,3 +152,24 @@ def test_barycentric_coordinates_by_hand():
         assert barycentric_coordinates(np.array([point]), corner)[0] == pytest.approx(weights)
     degenerate = barycentric_coordinates(np.zeros((1, 3)), np.zeros((1, 3, 3)))
     assert np.isfinite(degenerate).all()
+
+
+def test_it_agrees_with_libigl_on_the_head():
+    """Inside, outside, on the skin, and right over vertices and edges, where the nearest triangle is not unique."""
+    model, random = head_model(), np.random.default_rng(3)
+    surface = Surface(model.mean, model.faces, model.neck_rim)
+    corners = model.mean[model.faces[random.choice(len(model.faces), 400)]]
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    points = np.vstack(
+        [random.uniform(-0.12, 0.12, (3000, 3))]
+        + [places + offset * normals for offset in (-0.002, 0.0005, 0.01)
+           for places in (corners[:, 0], corners[:, :2].mean(1), corners.mean(1))]
+    )  # fmt: skip
+    expected, _, point, _ = igl.signed_distance(
+        points, surface._vertices, surface._faces, sign_type=igl.SIGNED_DISTANCE_TYPE_PSEUDONORMAL
+    )
+    nearest = surface.nearest(points)
+    assert np.abs(np.abs(nearest.distance) - np.abs(expected)).max() < 1e-12
+    assert np.abs(nearest.point - point).max(1) == pytest.approx(np.zeros(len(points)), abs=1e-9)
+    assert ((nearest.distance > 0) == (expected > 0)).all()
