@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command line: `python -m dice_core capture PHOTO`, `convert FILES`, `doctor`.
+"""The command line: `python -m dice_core capture PHOTO`, `convert FILES`, `evaluate PRED TRUTH`, `doctor`.
 
 Exit codes: 0 done, 1 an error with a message and a remedy, 2 wrong usage, 3 nothing found in the picture,
 130 cancelled.
@@ -54,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     _describe_convert(commands.add_parser(
         "convert", help="make the official files ready for the dice engine: say what each is and what is missing"
     ))  # fmt: skip
+    _describe_evaluate(commands.add_parser("evaluate", help="compare results with the truth"))
     doctor = commands.add_parser("doctor", help="what is installed, what is missing, and what to do about it")
     doctor.set_defaults(run=_doctor)
     return parser
@@ -106,6 +107,16 @@ def _describe_convert(convert: argparse.ArgumentParser) -> None:
         "-o", "--output", type=_path(), metavar="DIR", help=f"default: {official_models_dir()}"
     )
     convert.set_defaults(run=_convert)
+
+
+def _describe_evaluate(evaluate: argparse.ArgumentParser) -> None:
+    evaluate.add_argument("predictions", type=_path(), metavar="PRED", help="a result file, or a folder of them")
+    evaluate.add_argument(
+        "truth", type=_path(), metavar="TRUTH",
+        help="the same kind of file that holds the truth, or a folder in which files of the same name do",
+    )  # fmt: skip
+    evaluate.add_argument("--json", type=_path(".json"), metavar="FILE", help="write all figures of all cases")
+    evaluate.set_defaults(run=_evaluate)
 
 
 def _crop(text: str) -> Crop:
@@ -182,6 +193,21 @@ def _convert(options: argparse.Namespace) -> int:
     named = {*options.files, *slots.values()}
     refused = any(path in named for path, _ in report.refused)  # what lay in a folder is no mistake of the user's
     return DiceError.exit_code if refused or not report.converted else 0
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from .evaluate.report import as_json, evaluate, render, write_json
+
+    report = evaluate(options.predictions, options.truth)
+    if options.json:
+        write_json(options.json, as_json(report))
+    if report.cases:
+        sys.stdout.write(f"{render(report)}\n")
+    if options.json:
+        sys.stdout.write(f"wrote {options.json}\n")
+    for error in report.problems.values():
+        sys.stderr.write(f"Error: {error.message}\n{error.remedy}\n")
+    return DiceError.exit_code if report.problems else 0
 
 
 def _doctor(options: argparse.Namespace) -> int:

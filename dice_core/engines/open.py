@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..body.openbody import EYEBALL, POSE, SHAPES, SKIN, TONGUE, hand_model, head_model
 from ..errors import NothingFound
 from ..fit.camera import guess_camera
-from ..fit.hand import HandFit, HandObservation, fit_hand
+from ..fit.hand import HandFit, HandObservation, HandProblem, fit_hand
 from ..fit.head import HeadFit, fit_head
 from ..fit.placement import Placement, place_hand
 from ..interaction.contact import mutual_contact
@@ -33,7 +33,7 @@ class _Hand:
     """A hand on its way through the stages."""
 
     seen: HandLandmarks
-    observation: HandObservation
+    problem: HandProblem
     fit: HandFit
     placement: Placement | None = None
     contact: NDArray = field(default_factory=lambda: np.zeros(0, np.float32))
@@ -75,12 +75,12 @@ class OpenEngine:
         with clock("placement"):
             if surface is not None:
                 for one in hands:
-                    self._place(one, camera, surface)
+                    self._place(one, surface)
         hands = _chosen(hands, hand)
         with clock("contact"):
             contact = self._contact(head, surface, hands)
         with clock("deformation"):
-            displaced = self._deformation(head, hands)
+            displaced = self._deformation(head, surface, hands)
         return Capture(
             engine=self.name,
             source=frame.source,
@@ -95,13 +95,12 @@ class OpenEngine:
         )
 
     def _fit(self, seen: HandLandmarks, camera: Camera, head: HeadFit | None) -> _Hand:
-        observation = HandObservation(seen.points, seen.world)
         depth = None if head is None else float(head.vertices[self.head.part == EYEBALL, 2].mean())
-        return _Hand(seen, observation, fit_hand(hand_model(seen.side), observation, camera, depth))
+        problem = HandProblem(hand_model(seen.side), HandObservation(seen.points, seen.world), camera, depth)
+        return _Hand(seen, problem, fit_hand(problem))
 
-    def _place(self, hand: _Hand, camera: Camera, surface: Surface) -> None:
-        model = hand_model(hand.seen.side)
-        hand.placement = place_hand(model, hand.observation, camera, hand.fit, surface, self.allowed)
+    def _place(self, hand: _Hand, surface: Surface) -> None:
+        hand.placement = place_hand(hand.problem, hand.fit, surface, self.allowed)
         hand.fit = hand.placement.fit
 
     def _contact(self, head: HeadFit | None, surface: Surface | None, hands: list[_Hand]) -> NDArray[np.float32]:
@@ -116,13 +115,11 @@ class OpenEngine:
             total = np.maximum(total, on_head)
         return total
 
-    def _deformation(self, head: HeadFit | None, hands: list[_Hand]) -> NDArray[np.float32]:
-        pushing = [_dense(hand) for hand in hands if _touching(hand)]
-        if head is None or not pushing:
+    def _deformation(self, head: HeadFit | None, surface: Surface | None, hands: list[_Hand]) -> NDArray[np.float32]:
+        pushing = [_surface(hand) for hand in hands if _touching(hand)]
+        if head is None or surface is None or not pushing:
             return np.zeros_like(self.head.mean, np.float32)
-        return deformation(
-            head.vertices, self.solid, self.head.softness, self.skin, self.head.neck_rim, np.vstack(pushing)
-        )
+        return deformation(self.head, head.vertices, surface, pushing)
 
     def _head_result(self, head: HeadFit, displaced: NDArray, contact: NDArray) -> Head:
         landmarks = self.head.landmarks(head.vertices)[self.head.ibug]
@@ -138,7 +135,7 @@ class OpenEngine:
             quality["deformation_mm"] = 1000 * float(np.linalg.norm(displaced, axis=1).max())
         for hand in hands:
             side = hand.seen.side
-            unit = hand.observation.size if head is None else head.face_width
+            unit = hand.problem.seen.size if head is None else head.face_width
             quality[f"hand_{side}_score"] = hand.seen.score
             quality[f"hand_{side}_side_score"] = hand.seen.side_score
             quality[f"hand_{side}_error"] = 100 * float(np.median(hand.fit.errors)) / unit
@@ -175,12 +172,6 @@ def _contact_state(head: HeadFit | None, hands: list[_Hand]) -> dict:
 def _surface(hand: _Hand) -> Surface:
     model = hand_model(hand.seen.side)
     return Surface(hand.fit.vertices, model.faces, model.wrist_rim)
-
-
-def _dense(hand: _Hand) -> NDArray:
-    """Vertices and face centres: dense enough that no head vertex slips between."""
-    corners = hand.fit.vertices[hand_model(hand.seen.side).faces]
-    return np.vstack([hand.fit.vertices, corners.mean(1)])
 
 
 def _deepest(surface: Surface, points: NDArray) -> float:

@@ -8,7 +8,8 @@ outside on a closed copy of the head, so that every depth counts.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass
 from typing import Literal, NamedTuple
 
 import igl
@@ -106,15 +107,22 @@ def plausibility(
     faces
         (F, 3) of the head, wound outward.
     """
-    judged = [judge(head, faces, hand, rule) for head, hand in zip(heads, hands, strict=True)]
-    touched = [judge(head, faces, hand, rule).touching for head, hand in zip(true_heads, true_hands, strict=True)]
-    return Plausibility(
-        frames=len(judged),
-        clear=sum(not one.deep.any() for one in judged),
-        should_touch=sum(touched),
-        missed=sum(should and not one.touching for should, one in zip(touched, judged, strict=True)),
-        depth=float(sum(one.depth.mean() for one in judged)),
+    return total(
+        one_frame(judge(head, faces, hand, rule), judge(true_head, faces, true_hand, rule).touching)
+        for head, hand, true_head, true_hand in zip(heads, hands, true_heads, true_hands, strict=True)
     )
+
+
+def one_frame(judged: Judgement, should_touch: bool) -> Plausibility:
+    """A hand at a head, and whether the truth touches."""
+    missed = should_touch and not judged.touching
+    return Plausibility(1, int(not judged.deep.any()), int(should_touch), int(missed), float(judged.depth.mean()))
+
+
+def total(frames: Iterable[Plausibility]) -> Plausibility:
+    """The sums of sums."""
+    columns = zip(*(astuple(frame) for frame in frames), strict=True)
+    return Plausibility(*(sum(column) for column in columns))
 
 
 def _signed_distance(head: NDArray, faces: NDArray, points: NDArray) -> NDArray:

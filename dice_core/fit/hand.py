@@ -6,19 +6,20 @@ The same problem, with the head's surface as one more term, brings the fingers t
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation
 
+from ..body.hand_motion import Motion, hand_motion
 from ..body.openbody import FINGERS, HAND_PARAMETERS, POSE, SHAPES, HandModel
 from ..types import Camera
+from .least_squares import minimise
 
 PIXEL_NOISE = 0.03  # of the hand's size in the picture
-WORLD_NOISE = 0.015  # metres
+WORLD_NOISE, TILT_NOISE = 0.015, 0.25  # metres; radians
+DEPTH_NOISE = 0.1  # of the distance: how far the hand's may differ from the face's
 ANATOMY_WEIGHT = 0.4
 COUPLING_NOISE = 0.35  # radians: a finger's last joint bends with about 0.65 of the middle one
 COUPLING = 0.65
@@ -28,9 +29,8 @@ SHAPE_MEAN = np.array([0.5, 0, 0, 0])  # the first is size, 15 % smaller each: t
 SHAPE_SIGMA = np.array([0.8, 1, 1, 1])
 PALM = [0, 1, 5, 9, 13, 17]
 BONES = ((0, 5), (5, 9), (9, 13), (13, 17), (0, 17), (5, 6), (9, 10))
-STEP = 1e-5  # of the numeric Jacobian
-
-Residuals = Callable[[NDArray], NDArray]
+STEPS = 25
+NOTHING = np.zeros(0, np.int64)  # no vertices
 
 
 @dataclass(frozen=True)
@@ -76,46 +76,76 @@ def joint_sigmas() -> NDArray:
 
 
 class HandProblem:
-    """Residuals of hands against one observation, for many parameter vectors at once."""
+    """Residuals of hands against one observation, for many parameter vectors at once.
 
-    def __init__(self, model: HandModel, seen: HandObservation, camera: Camera, pixel_noise: float = PIXEL_NOISE
-                 ) -> None:
+    Parameters
+    ----------
+    model
+        The open hand of the right side.
+    seen
+        The detector's landmarks.
+    camera
+        A perspective camera.
+    depth
+        Where the wrist probably is along the camera's axis, metres, or None.
+    """
+
+    def __init__(self, model: HandModel, seen: HandObservation, camera: Camera, depth: float | None = None) -> None:
         assert camera.matrix is not None
         self.model = model
         self.seen = seen
         self.focal = float(camera.matrix[0, 0])
         self.principal = camera.matrix[:2, 2].astype(np.float64)
-        self.pixel_sigma = pixel_noise * seen.size
+        self.pixel_sigma = PIXEL_NOISE * seen.size
         self.rest = model.keypoints(np.zeros((1, HAND_PARAMETERS)))[0]
-        self.world = seen.world - seen.world.mean(0)
-        self.world_lengths = _lengths(self.world[None])[0]
-        self.world = self.world * self._scale(self.rest[None])
-        self.world_lengths = _lengths(self.world[None])[0]
-        self.sigmas = joint_sigmas()
+        centred = seen.world - seen.world.mean(0)
+        self.world = centred * (_lengths(self.rest) / _lengths(centred)).mean()  # the detector knows no sizes
+        self.world_lengths = _lengths(self.world)
+        self.whitening = _whitening(self.world)
+        self.anatomy, self.usual = _anatomy()
+        if depth is not None:
+            row = np.zeros((1, HAND_PARAMETERS))
+            row[0, 5] = 1 / (DEPTH_NOISE * depth)
+            self.anatomy, self.usual = np.vstack([self.anatomy, row]), np.append(self.usual, 1 / DEPTH_NOISE)
 
-    def _scale(self, joints: NDArray) -> NDArray:
-        """(n,) size of the hands over that of the detector's, which knows no sizes, from bones that never change."""
-        return (_lengths(joints) / self.world_lengths).mean(1)
-
-    def __call__(self, parameters: NDArray) -> NDArray:
-        """(n, HAND_PARAMETERS) -> (n, R) residuals in sigmas."""
-        return self.from_joints(parameters, self.model.keypoints(parameters))
-
-    def from_joints(self, parameters: NDArray, joints: NDArray) -> NDArray:
-        """The same for (n, 21, 3) joints that are known already."""
+    def linearised(self, parameters: NDArray, motion: Motion) -> tuple[NDArray, NDArray]:
+        """(n, HAND_PARAMETERS) and how those hands move -> (n, R) residuals in sigmas and (n, R, P) derivatives."""
         count = len(parameters)
-        angles = parameters[:, POSE].reshape(count, 15, 3)
-        flexion = angles[:, :, 1]
-        # in units of the mean hand: in the posed hand's own, a smaller hand would seem a better one
-        shape = (joints - joints.mean(1, keepdims=True)) / self._scale(joints)[:, None, None] - self.world
-        parts = [
-            (self.project(joints) - self.seen.points) / self.pixel_sigma,
-            shape / WORLD_NOISE,
-            (parameters[:, 6 : 6 + SHAPES] - SHAPE_MEAN) / SHAPE_SIGMA,
-            ANATOMY_WEIGHT * angles / self.sigmas,
-            (flexion[:, 5::3] - COUPLING * flexion[:, 4::3]) / COUPLING_NOISE,
-        ]
-        return np.concatenate([part.reshape(count, -1) for part in parts], axis=1)
+        parts = [self._reprojection(motion), self._shape(motion), self._anatomy(parameters)]
+        residuals = np.concatenate([part.reshape(count, -1) for part, _ in parts], axis=1)
+        return residuals, np.concatenate([by.reshape(count, -1, by.shape[-1]) for _, by in parts], axis=1)
+
+    def _reprojection(self, motion: Motion) -> tuple[NDArray, NDArray]:
+        depth = motion.joints[..., 2:]
+        screen = motion.joints[..., :2] / depth
+        moved = motion.joints_by[..., :2, :] - screen[..., None] * motion.joints_by[..., 2:, :]
+        by = moved * (self.focal / self.pixel_sigma) / depth[..., None]
+        return (self.focal * screen + self.principal - self.seen.points) / self.pixel_sigma, by
+
+    def _shape(self, motion: Motion) -> tuple[NDArray, NDArray]:
+        """In units of the mean hand: in the posed hand's own, a smaller hand would seem a better one."""
+        scale, scale_by = self._scale(motion)
+        centred = motion.joints - motion.joints.mean(1, keepdims=True)
+        centred_by = motion.joints_by - motion.joints_by.mean(1, keepdims=True)
+        shape = centred / scale[:, None, None]
+        by = (centred_by - shape[..., None] * scale_by[:, None, None]) / scale[:, None, None, None]
+        count = len(shape)
+        residuals = (shape - self.world).reshape(count, 63) @ self.whitening
+        return residuals, self.whitening @ by.reshape(count, 63, -1)
+
+    def _scale(self, motion: Motion) -> tuple[NDArray, NDArray]:
+        """(n,) size over that of the detector's hand, from bones that never change, and (n, P) its derivatives."""
+        first, second = np.transpose(BONES)
+        bones = motion.joints[:, first] - motion.joints[:, second]
+        lengths = np.linalg.norm(bones, axis=2)
+        by = np.einsum("nbi,nbip->nbp", bones, motion.joints_by[:, first] - motion.joints_by[:, second])
+        longer = by / (lengths * self.world_lengths)[..., None]
+        return (lengths / self.world_lengths).mean(1), longer.mean(1)
+
+    def _anatomy(self, parameters: NDArray) -> tuple[NDArray, NDArray]:
+        """Sizes, joint angles, the last joints of the fingers, which bend with the middle ones, and depth: linear."""
+        residuals = parameters @ self.anatomy.T - self.usual
+        return residuals, np.broadcast_to(self.anatomy, (len(parameters), *self.anatomy.shape))
 
     def project(self, joints: NDArray) -> NDArray:
         return self.focal * joints[..., :2] / joints[..., 2:] + self.principal
@@ -146,9 +176,36 @@ class HandProblem:
 
 
 def _lengths(joints: NDArray) -> NDArray:
-    """(n, 21, 3) joints -> (n, len(BONES)) metres."""
+    """(21, 3) joints -> (len(BONES),) metres."""
     first, second = np.transpose(BONES)
-    return np.linalg.norm(joints[:, first] - joints[:, second], axis=2)
+    return np.linalg.norm(joints[first] - joints[second], axis=1)
+
+
+def _whitening(world: NDArray) -> NDArray:
+    """(63, 63) symmetric, makes the errors of the detector's (21, 3) points alike and independent.
+
+    They are a tilt of the whole hand out of the picture, and noise. Taken for noise alone, a tilt of 15 degrees, which
+    is usual, would seem next to impossible.
+    """
+    x, y, z = (world - world.mean(0)).T
+    zero = np.zeros_like(x)
+    tilts = np.stack([np.stack([zero, -z, y], 1).ravel(), np.stack([z, zero, -x], 1).ravel()], axis=1)
+    basis, size, _ = np.linalg.svd(TILT_NOISE * tilts, full_matrices=False)
+    softer = 1 - WORLD_NOISE / np.hypot(WORLD_NOISE, size)
+    return (np.eye(63) - (basis * softer) @ basis.T) / WORLD_NOISE
+
+
+def _anatomy() -> tuple[NDArray, NDArray]:
+    """Rows M and values c of the residuals M x - c that hold sizes and angles to what is usual."""
+    sizes = np.zeros((SHAPES, HAND_PARAMETERS))
+    sizes[:, 6 : 6 + SHAPES] = np.diag(1 / SHAPE_SIGMA)
+    angles = np.zeros((45, HAND_PARAMETERS))
+    angles[:, POSE] = np.diag(ANATOMY_WEIGHT / joint_sigmas().ravel())
+    coupled = np.zeros((4, HAND_PARAMETERS))
+    for finger in range(4):
+        middle = POSE.start + 3 * (3 * finger + 4) + 1
+        coupled[finger, [middle, middle + 3]] = -COUPLING / COUPLING_NOISE, 1 / COUPLING_NOISE
+    return np.vstack([sizes, angles, coupled]), np.r_[SHAPE_MEAN / SHAPE_SIGMA, np.zeros(49)]
 
 
 def bend_angles(joints: NDArray) -> NDArray:
@@ -159,49 +216,16 @@ def bend_angles(joints: NDArray) -> NDArray:
     return np.arccos(np.clip((bones[:, 1:] * bones[:, :-1]).sum(2), -1, 1))
 
 
-def fit_hand(model: HandModel, seen: HandObservation, camera: Camera, depth: float | None, depth_noise: float = 0.1
-             ) -> HandFit:
-    """Fit a hand to its landmarks.
+def fit_hand(problem: HandProblem) -> HandFit:
+    """The hand by itself, whatever is near."""
 
-    Parameters
-    ----------
-    model
-        The open hand of the right side.
-    seen
-        The detector's landmarks.
-    camera
-        A perspective camera.
-    depth, depth_noise
-        Where the wrist probably is along the camera's axis, metres, and the relative error of that; or None.
-    """
-    problem = HandProblem(model, seen, camera)
-
-    def residuals(x: NDArray) -> NDArray:
-        parts = problem(x)
-        if depth is None:
-            return parts
-        return np.c_[parts, (x[:, 5:6] - depth) / (depth_noise * depth)]
+    def linearised(x: NDArray) -> tuple[NDArray, NDArray]:
+        return problem.linearised(x, hand_motion(problem.model, x, NOTHING))
 
     # Two starts: a straight one and a bent one; from one alone a quarter of the hands ends in a wrong pose.
-    fits = [solve(residuals, problem.start(bent), 20) for bent in (False, True)]
-    return finish(problem, *min(fits, key=lambda fit: fit[1]))
-
-
-def solve(residuals: Residuals, start: NDArray, evaluations: int) -> tuple[NDArray, float]:
-    """Minimise residuals of one hand within the limits of its joints; gives parameters and cost."""
-    low, high = limits()
-    steps = np.vstack([np.zeros(HAND_PARAMETERS), STEP * np.eye(HAND_PARAMETERS)])
-
-    def jacobian(x: NDArray) -> NDArray:
-        values = residuals(x + steps)
-        return ((values[1:] - values[0]) / STEP).T
-
-    inside = np.clip(start, low + 1e-3, high - 1e-3)
-    solution = least_squares(
-        lambda x: residuals(x[None])[0], inside, jac=jacobian, bounds=(low, high), x_scale="jac",
-        ftol=1e-3, xtol=1e-4, max_nfev=evaluations,
-    )  # fmt: skip
-    return solution.x, float(solution.cost)
+    starts = np.stack([problem.start(bent) for bent in (False, True)])
+    found, cost = minimise(linearised, starts, *limits(), STEPS)
+    return finish(problem, found[np.argmin(cost)], float(cost.min()))
 
 
 def limits() -> tuple[NDArray, NDArray]:

@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The hand against the face: one picture does not tell how far away a hand is, the face that it touches does."""
+"""The hand against the face: one picture does not tell how far away a hand is, the face that it touches does.
+
+Every part of the hand that can touch faces makes a hypothesis: that it lies on the skin, and nothing else is pressed
+in farther than skin allows. All hypotheses are fitted to the landmarks at once; the one that bends the evidence least
+and touches as people do is taken.
+"""
 
 from __future__ import annotations
 
@@ -8,25 +13,25 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..body.openbody import HandModel
-from ..interaction.distance import Surface
-from ..types import Camera, ContactState
-from .hand import HandFit, HandObservation, HandProblem, finish, moved, solve
+from ..body.hand_motion import hand_motion
+from ..interaction.distance import Nearest, Surface
+from ..interaction.parts import PARTS, patches
+from ..types import ContactState
+from .hand import HandFit, HandProblem, finish, limits, moved
+from .least_squares import minimise
 
-SEARCH = 0.25  # of the distance, either way
-STEPS = 41
-PRESSED = 0.015  # the share of the hand's vertices that touching presses in ...
-PRESS = 0.003  # ... by this many metres
+SEARCH, STEPS = 0.25, 31  # of the distance, either way
 SURE_GAP, FAR_GAP = 0.006, 0.015  # metres between the surfaces: touching below, apart above
 SURE_SHIFT, FAR_SHIFT = 0.16, 0.24  # relative change of distance that touching would need
-DEPTH_NOISE = 0.008  # metres
-SURFACE_NOISE, PULL_NOISE = 0.002, 0.004  # metres
-PULL_REACH = 0.02  # metres from which a fingertip over the face is drawn to it
-ROUNDS = 3
-SAMPLES = 220
-PIXEL_NOISE = 0.012
+SURFACE_NOISE, PULL_NOISE = 0.002, 0.002  # metres
+PRESS = 0.002  # metres that the part is pressed in
+PULLED = 3  # vertices of a part that are drawn to the skin
+REACH = 0.05  # metres from the skin at which its nearest point still says something
+SAMPLES, FINE = 90, 260  # vertices that stand for the hand while hypotheses compete, and for the one that won
+ROUNDS, SOLVES = 3, 3
 BACK_OFF_MM = 12  # at most
 LIGHT_TOUCH = 0.002  # metres
+IMPLAUSIBLE = {"palm": 1.0, "heel": 1.5, "knuckles": 1.5, "fist": 1.0, "side": 2.0}  # costs, in half squared sigmas
 
 
 @dataclass(frozen=True)
@@ -39,117 +44,152 @@ class Placement:
         `touch`, `no-touch` or `unsure`.
     probability
         0..1, that it touches.
+    part
+        Of `interaction.parts.PARTS`, what touches; empty when nothing does.
     gap
         Metres between the surfaces at the best distance along the line of sight; 0 when they meet.
     shift
         Relative change of distance between the free fit and touching.
+    strain
+        How much worse than the free fit the placed hand suits the evidence, in half squared sigmas.
     """
 
     fit: HandFit
     state: ContactState
     probability: float
+    part: str
     gap: float
     shift: float
+    strain: float
 
 
-def place_hand(model: HandModel, seen: HandObservation, camera: Camera, fit: HandFit, head: Surface,
-               allowed: NDArray) -> Placement:
+def place_hand(problem: HandProblem, fit: HandFit, head: Surface, allowed: NDArray) -> Placement:
     """Decide whether a hand touches the head and, unless it does not, bring it to the skin.
 
     Parameters
     ----------
-    model, seen, camera, fit
-        The hand, its landmarks, the camera and the free fit.
+    problem, fit
+        The hand's landmarks, and the free fit.
     head
         The head's surface.
     allowed
         (F,) metres that each face of the head may be pressed in.
     """
-    offset, gap = _touching_offset(fit.vertices, head)
+    offsets, gap = _offsets(problem, fit, head)
     distance = float(np.linalg.norm(fit.joints.mean(0)))
-    shift = float(np.linalg.norm(offset)) / distance
+    if not offsets:
+        return Placement(fit, "no-touch", 0.05, "", gap, 1.0, 0.0)
+    names = list(offsets)
+    starts = np.repeat(fit.parameters[None], len(names), axis=0)
+    starts[:, 3:6] += np.stack([offsets[name] for name in names])
+    contact = _Contact(problem, head, allowed, [patches(problem.model.side)[name] for name in names], SAMPLES)
+    found, cost = contact.settle(starts, ROUNDS)
+    total = cost + [IMPLAUSIBLE.get(name, 0.0) for name in names]
+    best = int(np.argmin(total))
+    fine = _Contact(problem, head, allowed, [contact.parts[best]], FINE)
+    (parameters,), (cost_best,) = fine.settle(found[best][None], 1)
+    close = finish(problem, parameters, float(cost_best))
+    close = moved(close, problem, _back_off(close.vertices, head, allowed))
+    shift = abs(float(np.linalg.norm(close.joints.mean(0))) / distance - 1)
     doubt = max(_ramp(gap, SURE_GAP, FAR_GAP), _ramp(shift, SURE_SHIFT, FAR_SHIFT))
     state: ContactState = "touch" if doubt == 0 else "no-touch" if doubt == 1 else "unsure"
+    strain = float(cost_best) - fit.cost
     if state == "no-touch":
-        return Placement(fit, state, 0.05, gap, shift)
-    problem = HandProblem(model, seen, camera, PIXEL_NOISE)
-    close = moved(fit, problem, offset)
-    for _ in range(ROUNDS):
-        close = _settle(problem, close, head, allowed)
-    offset, _ = _touching_offset(close.vertices, head, search=0.04)
-    close = moved(close, problem, offset)
-    close = moved(close, problem, _back_off(close.vertices, head, allowed))
-    return Placement(close, state, 0.95 - 0.9 * doubt, gap, shift)
+        return Placement(fit, state, 0.05, "", gap, shift, strain)
+    return Placement(close, state, 0.95 - 0.9 * doubt, names[best], gap, shift, strain)
 
 
 def _ramp(value: float, low: float, high: float) -> float:
     return float(np.clip((value - low) / (high - low), 0, 1))
 
 
-def _touching_offset(vertices: NDArray, head: Surface, search: float = SEARCH) -> tuple[NDArray, float]:
-    """The shift along the line of sight at which a hand first touches, coming from the camera; and the gap left.
+def _offsets(problem: HandProblem, fit: HandFit, head: Surface) -> tuple[dict[str, NDArray], float]:
+    """For each part that can, the shift along the line of sight at which it first touches; and the least gap.
 
-    A hand whose landmarks are seen is in front of what it covers, so the first touch is the right one.
+    A hand whose landmarks are seen is in front of what it covers: the first touch, coming from the camera, is the
+    right one.
     """
-    center = vertices.mean(0)
-    steps = np.linspace(-search, search, STEPS)
-    sample = vertices[::5]
-    moves = steps[:, None, None] * center
-    nearest = head.nearest((sample + moves).reshape(-1, 3))
-    over_cut = np.maximum(nearest.distance, FAR_GAP)  # there is no skin: apart, however near
-    distance = np.where(nearest.on_cap, over_cut, nearest.distance).reshape(STEPS, -1)
-    pressed = np.quantile(distance, PRESSED, axis=1) + PRESS
-    touching = np.flatnonzero(pressed < 0)
-    if len(touching):
-        at = touching[0]
-        if at == 0:
-            return steps[0] * center, 0.0
-        share = pressed[at - 1] / (pressed[at - 1] - pressed[at])
-        return (steps[at - 1] + share * (steps[at] - steps[at - 1])) * center, 0.0
-    gaps = np.maximum(distance.min(1), 0)
-    at = int(np.argmin(gaps + 0.02 * np.abs(steps)))
-    return steps[at] * center, float(gaps[at])
+    parts = {name: vertices[:: max(len(vertices) // 12, 1)] for name, vertices in patches(problem.model.side).items()}
+    chosen = np.concatenate(list(parts.values()))
+    owner = np.repeat(np.arange(len(parts)), [len(vertices) for vertices in parts.values()])
+    steps = np.linspace(-SEARCH, SEARCH, STEPS)
+    center = fit.vertices.mean(0)
+    nearest = head.nearest((fit.vertices[chosen] + steps[:, None, None] * center).reshape(-1, 3))
+    distance = np.where(nearest.on_cap, np.maximum(nearest.distance, FAR_GAP), nearest.distance)
+    distance = distance.reshape(STEPS, -1)
+    gap = max(float(distance.min()), 0.0)
+    offsets = {}
+    for index, name in enumerate(PARTS):
+        lowest = distance[:, owner == list(parts).index(name)].min(1)
+        inside = np.flatnonzero(lowest < 0)
+        if len(inside):
+            at = inside[0]
+            share = 0.0 if at == 0 else lowest[at - 1] / (lowest[at - 1] - lowest[at]) - 1
+            offsets[name] = (steps[at] + share * (steps[1] - steps[0])) * center
+        elif lowest.min() < FAR_GAP:
+            offsets[name] = steps[np.argmin(lowest + 0.02 * np.abs(steps))] * center
+    return offsets, gap
 
 
-def _settle(problem: HandProblem, fit: HandFit, head: Surface, allowed: NDArray) -> HandFit:
-    """One round of: find the nearest skin, then fit the hand again with the skin as a plane at each vertex."""
-    model = problem.model
-    chosen = _samples(model)
-    current = fit.vertices[chosen]
-    nearest = head.nearest(current)
-    depth = np.append(allowed, np.zeros(nearest.face.max() + 1))[nearest.face]
-    usable = ~nearest.on_cap & (np.abs(nearest.distance) < 0.05)
-    pulled, pull = _pulled(model, chosen, nearest.distance, usable)
-    target = fit.parameters[5]
+class _Contact:
+    """The skin as one more piece of evidence: planes at the nearest points, found anew in each round.
 
-    def residuals(x: NDArray) -> NDArray:
-        vertices, joints = model.pose(x, chosen)
-        height = ((vertices - nearest.point) * nearest.normal).sum(2)
-        inside = usable * np.minimum(height + depth, 0) / SURFACE_NOISE
-        drawn = pull * (height[:, pulled] + PRESS / 2) / PULL_NOISE
-        return np.c_[problem.from_joints(x, joints), inside, drawn, (x[:, 5:6] - target) / DEPTH_NOISE]
+    Parameters
+    ----------
+    parts
+        For each hypothesis the vertices of the part that is to touch.
+    samples
+        How many vertices stand for the hand.
+    """
 
-    return finish(problem, *solve(residuals, fit.parameters, 5))
+    def __init__(self, problem: HandProblem, head: Surface, allowed: NDArray, parts: list[NDArray], samples: int
+                 ) -> None:
+        self.problem, self.head, self.parts = problem, head, parts
+        self.allowed = np.append(allowed, np.zeros(len(head._faces) - len(allowed)))
+        every = np.linspace(0, len(problem.model.mean), samples, endpoint=False).astype(int)
+        self.chosen = np.unique(np.concatenate([every, *(part[:: max(len(part) // 10, 1)] for part in parts)]))
+        self.touching = np.stack([np.isin(self.chosen, part) for part in parts])
+
+    def settle(self, starts: NDArray, rounds: int) -> tuple[NDArray, NDArray]:
+        """(n, P) starts, one for each part -> parameters and costs."""
+        found, cost = starts, np.zeros(len(starts))
+        low, high = limits()
+        for _ in range(rounds):
+            vertices = self.problem.model.pose(found, self.chosen)[0]
+            nearest = self.head.nearest(vertices.reshape(-1, 3))
+            planes = _Planes(nearest, self.allowed, self.touching, vertices.shape[:2])
+            found, cost = minimise(lambda x: self._linearised(x, planes), found, low, high, SOLVES)  # noqa: B023
+        return found, cost
+
+    def _linearised(self, x: NDArray, planes: _Planes) -> tuple[NDArray, NDArray]:
+        motion = hand_motion(self.problem.model, x, self.chosen)
+        residuals, by = self.problem.linearised(x, motion)
+        more, more_by = planes.residuals(motion.vertices, motion.vertices_by)
+        return np.concatenate([residuals, more], axis=1), np.concatenate([by, more_by], axis=1)
 
 
-def _samples(model: HandModel) -> NDArray:
-    """Vertices that stand for the hand, most of them on the outer finger bones, which do most of the touching."""
-    outer = np.setdiff1d(np.arange(15), np.arange(0, 15, 3))
-    distal = np.flatnonzero(model.weights[:, model.fingers[outer]].max(1) > 0.4)
-    rest = np.setdiff1d(np.arange(len(model.mean)), distal)
-    every = np.linspace(0, 1, SAMPLES // 2, endpoint=False)
-    return np.union1d(distal[(every * len(distal)).astype(int)], rest[(every * len(rest)).astype(int)])
+class _Planes:
+    """The skin at the nearest points of (n, K) vertices."""
 
+    def __init__(self, nearest: Nearest, allowed: NDArray, touching: NDArray, shape: tuple[int, int]) -> None:
+        self.point, self.normal = (values.reshape(*shape, 3) for values in (nearest.point, nearest.normal))
+        distance = nearest.distance.reshape(shape)
+        self.depth = allowed[nearest.face].reshape(shape)
+        self.usable = (~nearest.on_cap & (np.abs(nearest.distance) < REACH)).reshape(shape)
+        eager = np.where(touching & self.usable, distance, np.inf)
+        self.pulled = np.argsort(eager, axis=1)[:, :PULLED]
+        self.wanted = np.isfinite(np.take_along_axis(eager, self.pulled, 1)) / PULL_NOISE
 
-def _pulled(model: HandModel, chosen: NDArray, distance: NDArray, usable: NDArray) -> tuple[NDArray, NDArray]:
-    """The vertex of each fingertip nearest to the skin, where it is near enough to be drawn, and how strongly."""
-    vertices = []
-    for bone in model.fingers[2::3]:
-        tip = np.flatnonzero((model.weights[chosen, bone] > 0.5) & usable)
-        if len(tip) and distance[tip].min() < PULL_REACH:
-            vertices.append(tip[np.argmin(distance[tip])])
-    picked = np.array(vertices, dtype=np.int64)
-    return picked, 1 / np.sqrt(1 + (distance[picked] / 0.015) ** 2)
+    def residuals(self, vertices: NDArray, vertices_by: NDArray) -> tuple[NDArray, NDArray]:
+        """(n, K + PULLED) residuals and derivatives: nothing too deep, the part at PRESS."""
+        height = ((vertices - self.point) * self.normal).sum(2)
+        by = np.einsum("nkc,nkcp->nkp", self.normal, vertices_by)
+        low = np.minimum(height + self.depth, 0) * self.usable / SURFACE_NOISE
+        low_by = by * ((low < 0) / SURFACE_NOISE)[..., None]
+        drawn = (np.take_along_axis(height, self.pulled, 1) + PRESS) * self.wanted
+        drawn_by = np.take_along_axis(by, self.pulled[..., None], 1) * self.wanted[..., None]
+        share = 1 / np.sqrt(PULLED)
+        return np.c_[low, share * drawn], np.concatenate([low_by, share * drawn_by], axis=1)
 
 
 def _back_off(vertices: NDArray, head: Surface, allowed: NDArray) -> NDArray:

@@ -1,97 +1,109 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How the skin of the head gives way to the hand: a thin elastic sheet over the skull, pushed out of the hand.
+"""How the skin of the head gives way to hands: pushed out of them, never pulled.
 
-The displacement u of the skin near the hand minimises
-
-    k |grad u|^2 + b k |L u|^2 + a k^2 |u|^2 + w |C u - t|^2
-
-where k is the stiffness (one over the softness), L the graph Laplacian, and C u = t moves the surface to the hand
-wherever the hand would be inside. The first term keeps the dent from overshooting beside the hand, the second rounds
-it, the third lets it fade with distance, sooner where the skin is tight over bone. The constraints are found anew in
-each round, at the surface as it then is.
+The hands push on the skin where they would be inside, along their own normals. How strongly is a linear
+complementarity problem: no force is negative, and none acts where the skin has already left the hand. It is solved as
+non-negative least squares (Lawson and Hanson 1974), anew in each round at the surface as it then is.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import scipy.sparse as sparse
 from numpy.typing import NDArray
-from scipy.sparse.linalg import spsolve
+from scipy.optimize import nnls
 from scipy.spatial import cKDTree
 
+from ..body.openbody import HeadModel
 from .distance import Surface
+from .sheet import Sheet, movable
 
 REACH = 0.05  # metres from the pressed skin that may move along
+DEEPEST = 0.03  # metres: a point deeper than this is on the far side of something
+NEAR = 0.002  # metres from a hand within which skin is watched, so that it does not move into it
 ROUNDS = 4
-TOLERANCE = 0.0003  # metres of penetration that need no further round
+TOLERANCE = 0.0002  # metres of penetration that need no further round
 LIMIT = 0.015  # metres
-BENDING, ANCHOR = 0.5, 0.06  # b and a above
-PRESS = 10.0  # w above: more leaves less penetration, but vertices beside the hand leap out by millimetres
+YIELDING = 2e-4  # of the compliance, added to it: many points push on few vertices
 
 
-def deformation(vertices: NDArray, faces: NDArray, softness: NDArray, movable: NDArray, rim: NDArray,
-                hand_vertices: NDArray) -> NDArray[np.float32]:
-    """The displacement that frees a head from a hand pressed into it.
+def deformation(model: HeadModel, vertices: NDArray, head: Surface, hands: Sequence[Surface]) -> NDArray[np.float32]:
+    """The displacement that frees a head from hands pressed into it.
 
     Parameters
     ----------
-    vertices, faces, rim
-        The head without deformation: (V, 3) metres, (F, 3), the loop of the neck.
-    softness
-        (V,) 0..1.
-    movable
-        (V,) whether a vertex is skin.
-    hand_vertices
-        (H, 3) metres; enough of them that the finger pads are covered.
+    model
+        The open head.
+    vertices, head
+        (V, 3) metres without deformation, and their surface.
+    hands
+        The surfaces of the hands.
 
     Returns
     -------
     (V, 3) metres to add to the vertices; exactly zero when nothing penetrates.
     """
     result = np.zeros_like(vertices)
-    pressed = Surface(vertices, faces, rim).nearest(hand_vertices)
-    inside = (pressed.distance < 0) & (pressed.distance > -2 * LIMIT) & ~pressed.on_cap
+    points = np.vstack([dense(hand) for hand in hands])
+    nearest = head.nearest(points)
+    inside = (nearest.distance < 0) & (nearest.distance > -DEEPEST) & ~nearest.on_cap
     if not inside.any():
         return result.astype(np.float32)
-    pushing = hand_vertices[inside]
-    region = _region(vertices, movable, pressed.point[inside])
-    elastic = _elasticity(faces, softness, region)
-    index = np.full(len(vertices), -1)
-    index[region] = np.arange(len(region))
+    pressed = cKDTree(nearest.point[inside])
+    region = np.flatnonzero(movable(model) & np.isfinite(pressed.query(vertices, distance_upper_bound=REACH)[0]))
+    sheet = Sheet(model, vertices, region)
+    watched = points[np.abs(nearest.distance) < DEEPEST]
+    pushed, moved = np.zeros((len(region), 3)), np.zeros((len(region), 3))
     for _ in range(ROUNDS):
-        surface = Surface(vertices + result, faces, rim)
-        nearest = surface.nearest(pushing)
-        # a vertex that pressed before stays a constraint, so that the skin does not spring back into the hand
-        if nearest.distance.min() > -TOLERANCE:
+        current = vertices.copy()
+        current[region] += moved
+        touching = [_hand_in_skin(sheet, current, watched)]
+        touching += [_skin_in_hand(sheet, current, hand) for hand in hands]
+        rows, normals, distance = (sparse.vstack([one[0] for one in touching]).tocsr(),
+                                   *(np.concatenate([one[k] for one in touching]) for k in (1, 2)))  # fmt: skip
+        if distance.min(initial=0) > -TOLERANCE:
             break
-        corners = faces[np.minimum(nearest.face, len(faces) - 1)]
-        held = (index[corners] >= 0).all(1) & ~nearest.on_cap & (nearest.distance < 5e-4)
-        weights = surface.barycentric(nearest)[held]
-        rows = np.repeat(np.arange(held.sum()), 3)
-        matrix = sparse.csr_matrix((weights.ravel(), (rows, index[corners[held]].ravel())), (held.sum(), len(region)))
-        target = matrix @ result[region] + (pushing - nearest.point)[held]
-        system = (elastic + PRESS * matrix.T @ matrix).tocsc()
-        result[region] = spsolve(system, PRESS * (matrix.T @ target))
-    length = np.linalg.norm(result, axis=1, keepdims=True)
-    return (result * np.minimum(1, LIMIT / np.maximum(length, 1e-12))).astype(np.float32)
+        pushed = _push(sheet, pushed, rows, normals, distance)
+        moved = sheet.settled(pushed)
+    length = np.linalg.norm(moved, axis=1, keepdims=True)
+    result[region] = moved * np.minimum(1, LIMIT / np.maximum(length, 1e-12))
+    return result.astype(np.float32)
 
 
-def _region(vertices: NDArray, movable: NDArray, pressed: NDArray) -> NDArray:
-    """Indices of the skin within REACH of the pressed points."""
-    distance, _ = cKDTree(pressed).query(vertices, distance_upper_bound=REACH)
-    return np.flatnonzero(movable & np.isfinite(distance))
+def dense(hand: Surface) -> NDArray:
+    """Vertices and face centres: dense enough that no head vertex slips between."""
+    return np.vstack([hand.vertices, hand.vertices[hand.faces].mean(1)])
 
 
-def _elasticity(faces: NDArray, softness: NDArray, region: NDArray) -> sparse.csr_matrix:
-    """The quadratic form of stretching, bending and anchoring on a region; the vertices outside stay where they are."""
-    count = len(softness)
-    ends = np.vstack([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
-    adjacency = sparse.csr_matrix((np.ones(2 * len(ends)), (ends.ravel("F"), ends[:, ::-1].ravel("F"))), (count, count))
-    adjacency = (adjacency > 0).astype(float)
-    degree = np.asarray(adjacency.sum(1)).ravel()
-    stiffness = 1 / np.clip(softness, 0.05, 1)
-    springs = sparse.diags(stiffness) @ adjacency + adjacency @ sparse.diags(stiffness)
-    stretching = (sparse.diags(np.asarray(springs.sum(1)).ravel()) - springs) / 2
-    laplacian = (sparse.identity(count) - sparse.diags(1 / np.maximum(degree, 1)) @ adjacency).tocsr()[:, region]
-    bending = laplacian.T @ sparse.diags(BENDING * stiffness) @ laplacian
-    return stretching.tocsr()[region][:, region] + bending + sparse.diags((ANCHOR * stiffness**2)[region])
+def _hand_in_skin(sheet: Sheet, current: NDArray, points: NDArray) -> tuple[sparse.csr_matrix, NDArray, NDArray]:
+    """Points of hands in or near the skin: rows that interpolate the skin there, where to push it, signed distance."""
+    skin = Surface(current, sheet.skin_faces)
+    nearest = skin.nearest(points)
+    near = (nearest.distance < NEAR) & (nearest.distance > -DEEPEST) & ~skin.at_border(nearest)
+    corners = sheet.index[sheet.skin_faces[nearest.face[near]]]
+    entries = np.repeat(np.arange(near.sum()), 3), corners.ravel()
+    rows = sparse.csr_matrix((skin.barycentric(nearest)[near].ravel(), entries), (near.sum(), len(sheet.region)))
+    return rows, -nearest.normal[near], nearest.distance[near]
+
+
+def _skin_in_hand(sheet: Sheet, current: NDArray, hand: Surface) -> tuple[sparse.csr_matrix, NDArray, NDArray]:
+    """The same for vertices of the skin in or near a hand."""
+    mine = np.flatnonzero(sheet.skin)
+    nearest = hand.nearest(current[sheet.region[mine]])
+    near = (nearest.distance < NEAR) & (nearest.distance > -DEEPEST) & ~nearest.on_cap
+    entries = np.arange(near.sum()), mine[near]
+    rows = sparse.csr_matrix((np.ones(near.sum()), entries), (near.sum(), len(sheet.region)))
+    return rows, nearest.normal[near], nearest.distance[near]
+
+
+def _push(sheet: Sheet, pushed: NDArray, rows: sparse.csr_matrix, normals: NDArray, distance: NDArray) -> NDArray:
+    """(N, 3) the sheet's displacement under the forces that free it; `pushed` is the one that `distance` was seen at."""
+    answers = sheet.compliance.solve(rows.T.toarray())
+    compliance = (rows @ answers) * (normals @ normals.T)
+    needed = (normals * (rows @ pushed)).sum(1) - distance
+    compliance += YIELDING * np.trace(compliance) / len(compliance) * np.eye(len(compliance))
+    root = np.linalg.cholesky(compliance)
+    force, _ = nnls(root.T, np.linalg.solve(root, needed), maxiter=10 * len(needed))
+    return answers @ (force[:, None] * normals)

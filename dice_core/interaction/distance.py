@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import igl
 import numpy as np
@@ -45,16 +46,15 @@ class Surface:
         (V, 3) metres, (F, 3), wound so that normals point outward.
     rim
         Vertex loop of the one hole (neck or wrist), closed here by a fan so that inside and outside are defined.
+        None for a closed mesh, or for a patch of one, which has no inside but near itself.
     """
 
-    def __init__(self, vertices: NDArray, faces: NDArray, rim: NDArray) -> None:
-        self.faces = faces
-        first, second = rim, np.roll(rim, -1)
-        if ((faces == first[0]) & (np.roll(faces, -1, axis=1) == second[0])).any():
-            first, second = second, first  # neighbours run along a shared edge in opposite directions
-        fan = np.column_stack([first, second, np.full(len(rim), len(vertices))])
-        self._vertices = np.vstack([vertices, vertices[rim].mean(0)]).astype(np.float64)
-        self._faces = np.ascontiguousarray(np.vstack([faces, fan]), np.int64)
+    def __init__(self, vertices: NDArray, faces: NDArray, rim: NDArray | None = None) -> None:
+        self.vertices, self.faces = vertices, faces
+        if rim is None:
+            self._vertices, self._faces = vertices.astype(np.float64), np.ascontiguousarray(faces, np.int64)
+        else:
+            self._vertices, self._faces = _capped(vertices, faces, rim)
         self._tree = igl.AABB()
         self._tree.init(self._vertices, self._faces)
         self._normals = _pseudonormals(self._vertices, self._faces)
@@ -73,10 +73,39 @@ class Surface:
         distance = np.where(outside, 1, -1) * np.sqrt(squared)
         return Nearest(distance, face, point, normal, face >= len(self.faces))
 
+    def at_border(self, nearest: Nearest) -> NDArray[np.bool_]:
+        """(N,) whether each nearest point lies on an edge that only one face has: there a patch has no inside."""
+        place = self.barycentric(nearest) > ON_EDGE
+        return self._border[nearest.face, place @ [1, 2, 4]]
+
+    @cached_property
+    def _border(self) -> NDArray[np.bool_]:
+        """(F, 8) whether a face's corners, edges and inside lie on the border, numbered as the normals are."""
+        edges = np.sort(self._faces[:, [[1, 2], [2, 0], [0, 1]]], axis=2)  # opposite to each corner
+        _, which, count = np.unique(edges.reshape(-1, 2), axis=0, return_inverse=True, return_counts=True)
+        open_edges = (count == 1)[which].reshape(-1, 3)
+        ends = np.zeros(len(self._vertices), bool)
+        ends[edges[open_edges]] = True
+        border = np.zeros((len(self._faces), 8), bool)
+        for corner in range(3):
+            border[:, 1 << corner] = ends[self._faces[:, corner]]
+            border[:, 7 - (1 << corner)] = open_edges[:, corner]
+        return border
+
     def barycentric(self, nearest: Nearest) -> NDArray:
         """(N, 3) weights of each face's vertices at the nearest points."""
         corners = self._vertices[self._faces[nearest.face]]
         return barycentric_coordinates(nearest.point, corners)
+
+
+def _capped(vertices: NDArray, faces: NDArray, rim: NDArray) -> tuple[NDArray, NDArray]:
+    """The mesh with its hole closed by a fan around the rim's middle."""
+    first, second = rim, np.roll(rim, -1)
+    if ((faces == first[0]) & (np.roll(faces, -1, axis=1) == second[0])).any():
+        first, second = second, first  # neighbours run along a shared edge in opposite directions
+    fan = np.column_stack([first, second, np.full(len(rim), len(vertices))])
+    closed = np.vstack([vertices, vertices[rim].mean(0)]).astype(np.float64)
+    return closed, np.ascontiguousarray(np.vstack([faces, fan]), np.int64)
 
 
 def _pseudonormals(vertices: NDArray, faces: NDArray) -> NDArray:

@@ -27,22 +27,27 @@ def normals() -> np.ndarray:
     return np.array(trimesh.Trimesh(head_model().mean, head_model().faces, process=False).vertex_normals)
 
 
-def ball(landmark: int, depth: float, radius: float = 0.02) -> np.ndarray:
-    """Vertices of a ball pressed `depth` into the skin at a landmark; negative: that far away from it."""
+def ball(landmark: int, depth: float, radius: float = 0.02) -> Surface:
+    """A ball pressed `depth` into the skin at a landmark; negative: that far away from it."""
     vertex = head_model().triangles[landmark, 0]
-    center = head_model().mean[vertex] + normals()[vertex] * (radius - depth)
-    return trimesh.creation.icosphere(4, radius).vertices + center
+    return ball_at(head_model().mean[vertex] + normals()[vertex] * (radius - depth), radius)
 
 
-def press(points: np.ndarray) -> np.ndarray:
+def ball_at(center: np.ndarray, radius: float) -> Surface:
+    sphere = trimesh.creation.icosphere(4, radius)
+    return Surface(sphere.vertices + center, np.asarray(sphere.faces))
+
+
+def press(*balls: Surface, vertices: np.ndarray | None = None) -> np.ndarray:
     model = head_model()
-    return deformation(model.mean, SOLID, model.softness, model.part == SKIN, model.neck_rim, points)
+    vertices = model.mean if vertices is None else vertices
+    return deformation(model, vertices, Surface(vertices, SOLID, model.neck_rim), balls)
 
 
-def deepest(points: np.ndarray, moved: np.ndarray | float = 0.0) -> float:
+def deepest(ball: Surface, moved: np.ndarray | float = 0.0) -> float:
     """Millimetres."""
     surface = Surface(head_model().mean + moved, SOLID, head_model().neck_rim)
-    return -1000 * surface.nearest(points).distance.min()
+    return -1000 * surface.nearest(ball.vertices).distance.min()
 
 
 def test_the_probability_is_a_logistic_curve():
@@ -104,7 +109,7 @@ PRESSED = [(CHEEK, 0.003, 0.01), (CHEEK, 0.006, 0.01), (CHEEK, 0.005, 0.02), (CH
 def test_a_ball_pressed_into_the_skin(landmark, depth, radius):
     """The skin gives way inward by the depth of the ball (metres), rests on it, and bulges hardly at all beside it.
 
-    Measured: 0.6 mm of the ball at most stay in the skin; beside it the skin rises by 1.0 mm at most, on average it
+    Measured: 0.2 mm of the ball at most stay in the skin; beside it the skin rises by 0.5 mm at most, on average it
     sinks.
     """
     model, points = head_model(), ball(landmark, depth, radius)
@@ -112,7 +117,7 @@ def test_a_ball_pressed_into_the_skin(landmark, depth, radius):
     along = (moved * normals()).sum(1)
     vertex = model.triangles[landmark, 0]
     assert deepest(points) > 0.85 * 1000 * depth
-    assert deepest(points, moved) < 0.8
+    assert deepest(points, moved) < 0.5
     assert -1.35 * depth < along[vertex] < -0.85 * depth
     assert along.max() < 0.0015
     assert along.sum() < 0
@@ -122,10 +127,10 @@ def test_a_ball_pressed_into_the_skin(landmark, depth, radius):
 def test_what_is_far_or_no_skin_stays():
     model, points = head_model(), ball(CHEEK, 0.006)
     moved = press(points)
-    away = np.linalg.norm(model.mean - points.mean(0), axis=1)
+    away = np.linalg.norm(model.mean - points.vertices.mean(0), axis=1)
     assert (away > 0.08).sum() > 2000 and not moved[away > 0.08].any()
     assert moved[away < 0.03].any()
-    assert not moved[model.part != SKIN].any()
+    assert not moved[np.isin(model.part, (EYEBALL, TONGUE))].any()
     assert not moved[model.neck_rim].any()
 
 
@@ -133,14 +138,14 @@ def test_a_ball_on_the_eye_moves_no_eyeball():
     model = head_model()
     eye = model.mean[(model.part == EYEBALL) & (model.mean[:, 0] < 0)]
     front = eye[eye[:, 2].argmin()]
-    moved = press(trimesh.creation.icosphere(4, 0.015).vertices + front - [0, 0, 0.011])
-    assert moved.any() and not moved[model.part != SKIN].any()
+    moved = press(ball_at(front - [0, 0, 0.011], 0.015))
+    assert moved.any() and not moved[model.part == EYEBALL].any()
 
 
 def test_the_left_cheek_gives_way_as_the_right_one():
     """The average head is symmetric to 0.3 mm, so both sides agree to a tenth. Measured 0.17 mm, 3 %."""
     model, points = head_model(), ball(CHEEK, 0.005)
-    right, left = press(points), press(points * MIRROR)
+    right, left = press(points), press(Surface(points.vertices * MIRROR, points.faces[:, ::-1]))
     partner = cKDTree(model.mean).query(model.mean * MIRROR)[1]
     difference = right - left[partner] * MIRROR
     assert np.linalg.norm(right) > 0.005
@@ -152,15 +157,13 @@ def test_the_head_may_stand_anywhere():
     """Turned and moved, the dent turns with it."""
     model, points = head_model(), ball(CHEEK, 0.005)
     turn, shift = Rotation.from_rotvec([0.4, -1.0, 0.3]), np.array([0.1, -0.2, 0.7])
-    there = deformation(
-        turn.apply(model.mean) + shift, SOLID, model.softness, model.part == SKIN, model.neck_rim,
-        turn.apply(points) + shift,
-    )  # fmt: skip
+    turned = Surface(turn.apply(points.vertices) + shift, points.faces)
+    there = press(turned, vertices=turn.apply(model.mean) + shift)
     assert there == pytest.approx(turn.apply(press(points)), abs=2e-5)
 
 
 def test_two_fingers_make_two_dents():
-    both = press(np.vstack([ball(CHEEK, 0.003, 0.01), ball(FOREHEAD, 0.003, 0.01)]))
+    both = press(ball(CHEEK, 0.003, 0.01), ball(FOREHEAD, 0.003, 0.01))
     alone = press(ball(CHEEK, 0.003, 0.01)) + press(ball(FOREHEAD, 0.003, 0.01))
     assert both == pytest.approx(alone, abs=2e-4)
 
