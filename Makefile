@@ -4,13 +4,14 @@
 # make check               style and types
 # make zip                 the extension, in dist/
 # make bench [PHOTO=path]  seconds by stage
+# make benchmark           accuracy against pictures whose truth is known, in out/benchmark.json and a page beside it
 # make clean               removes what these commands made, the environment too
 
 PYTHON ?= python3
 export DICE_RUNTIME := $(CURDIR)/.venv
 RUN := $(DICE_RUNTIME)/python/bin/python
 
-.PHONY: demo test test-matrix check zip bench environment clean
+.PHONY: demo test test-matrix check zip bench benchmark environment clean
 
 demo:
 	@$(PYTHON) -m tools.prepare
@@ -32,6 +33,10 @@ zip:
 
 bench: environment
 	@"$(RUN)" -m tools.bench $(if $(PHOTO),"$(PHOTO)")
+
+benchmark: environment
+	@"$(RUN)" -m tools.make_benchmark test
+	@"$(RUN)" -m tools.benchmark.run out/benchmark/test --page
 
 environment:
 	@$(PYTHON) install_deps.py --target "$(DICE_RUNTIME)" --dev --engine dice --research

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..body.openbody import EYEBALL, POSE, SHAPES, SKIN, TONGUE, hand_model, head_model
+from ..body.openbody import EYEBALL, POSE, SHAPES, TONGUE, hand_model, head_model
 from ..errors import NothingFound
 from ..fit.camera import guess_camera
 from ..fit.hand import HandFit, HandObservation, HandProblem, fit_hand
@@ -18,6 +18,7 @@ from ..fit.placement import Placement, place_hand
 from ..interaction.contact import mutual_contact
 from ..interaction.deform import deformation
 from ..interaction.distance import Surface
+from ..interaction.sheet import flesh_of
 from ..landmarks.litert import FaceLandmarks, HandLandmarks, Landmarker
 from ..landmarks.people import assign_sides, find_people, occlusion
 from ..types import Camera, Capture, ContactState, Crop, Frame, Hand, HandChoice, Head, Progress
@@ -55,7 +56,8 @@ class OpenEngine:
         self.landmarker = Landmarker(models)
         self.head = head_model()
         self.solid = self.head.faces[(self.head.part[self.head.faces] != TONGUE).all(1)]
-        self.skin = self.head.part == SKIN
+        self.flesh = flesh_of(self.head)
+        self.skin = self.flesh.skin
         softness = np.where(self.skin, self.head.softness, 0.0)
         self.allowed = PRESS_FLOOR + PRESS_SOFT * softness[self.solid].mean(1)
 
@@ -119,7 +121,7 @@ class OpenEngine:
         pushing = [_surface(hand) for hand in hands if _touching(hand)]
         if head is None or surface is None or not pushing:
             return np.zeros_like(self.head.mean, np.float32)
-        return deformation(self.head, head.vertices, surface, pushing)
+        return deformation(self.flesh, head.vertices, surface, pushing)
 
     def _head_result(self, head: HeadFit, displaced: NDArray, contact: NDArray) -> Head:
         landmarks = self.head.landmarks(head.vertices)[self.head.ibug]

@@ -121,7 +121,7 @@ def view(size: tuple[int, int], hand: HandLandmarks, face: FaceLandmarks, focal:
     return View(size, points, world, marks, focal, (hand.score, hand.side_score), mirrored)
 
 
-def drawn(hand: NDArray, face: NDArray, mirrored: bool) -> NDArray[np.uint8]:
+def drawn(hand: NDArray, face: NDArray) -> NDArray[np.uint8]:
     """(3, CROP, CROP): bones, fingertips and face, from their places in the crop in pixels."""
     planes = np.zeros((3, CROP, CROP), np.uint8)
     at = np.clip(np.round(8 * hand), -30000, 30000).astype(np.int32)
@@ -200,7 +200,7 @@ class _Network:
             self.mats = {key: data[key].astype(np.float32) for key in data.files if key != "onnx"}
         self.lock = threading.Lock()  # OpenCV's networks keep what they were given
 
-    def __call__(self, crop: NDArray[np.float32], at: NDArray[np.float32], said: NDArray[np.float32]) -> NDArray:
+    def __call__(self, crop: NDArray, at: NDArray, said: NDArray) -> NDArray:
         with self.lock:
             self.eye.setInput(crop[None])
             grid, overall = self.eye.forward(["grid", "overall"])
@@ -224,7 +224,7 @@ def _network() -> _Network:
     return _Network(ASSET)
 
 
-def shown(pixels: NDArray[np.uint8], seen: View) -> tuple[NDArray[np.float32], NDArray]:
+def shown(pixels: NDArray[np.uint8], seen: View) -> tuple[NDArray, NDArray]:
     """The network's picture (CHANNELS, CROP, CROP) and the hand's points in it, from a picture that is not mirrored."""
     source, region = pixels, seen.region
     if seen.mirrored:
@@ -233,7 +233,7 @@ def shown(pixels: NDArray[np.uint8], seen: View) -> tuple[NDArray[np.float32], N
     scale = CROP / region.side
     corner = region.center - region.side / 2
     hand, face = (seen.hand - corner) * scale, (seen.face - corner) * scale
-    planes = np.concatenate([crop.transpose(2, 0, 1), drawn(hand, face, seen.mirrored)])
+    planes = np.concatenate([crop.transpose(2, 0, 1), drawn(hand, face)])
     return (planes.astype(np.float32) - 128) / 64, hand
 
 

@@ -25,8 +25,9 @@ COUPLING_NOISE = 0.35  # radians: a finger's last joint bends with about 0.65 of
 COUPLING = 0.65
 FLEXION = (-0.35, 1.6)  # radians, hard limits
 SIDEWAYS = 0.6
-SHAPE_MEAN = np.array([0.5, 0, 0, 0])  # the first is size, 15 % smaller each: the population includes large hands
-SHAPE_SIGMA = np.array([0.8, 1, 1, 1])
+# The first is size, 15 % smaller each: adults' hands are 185 mm long, give or take 12 (Pheasant and Haslegrave 2006).
+SHAPE_MEAN = np.array([0.5, 0, 0, 0])
+SHAPE_SIGMA = np.array([0.44, 1, 1, 1])
 PALM = [0, 1, 5, 9, 13, 17]
 BONES = ((0, 5), (5, 9), (9, 13), (13, 17), (0, 17), (5, 6), (9, 10))
 STEPS = 25

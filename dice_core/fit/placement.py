@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..body.hand_motion import hand_motion
 from ..interaction.distance import Nearest, Surface
-from ..interaction.parts import PARTS, patches
+from ..interaction.parts import patches
 from ..types import ContactState
 from .hand import HandFit, HandProblem, finish, limits, moved
 from .least_squares import minimise
@@ -119,8 +119,8 @@ def _offsets(problem: HandProblem, fit: HandFit, head: Surface) -> tuple[dict[st
     distance = distance.reshape(STEPS, -1)
     gap = max(float(distance.min()), 0.0)
     offsets = {}
-    for index, name in enumerate(PARTS):
-        lowest = distance[:, owner == list(parts).index(name)].min(1)
+    for index, name in enumerate(parts):
+        lowest = distance[:, owner == index].min(1)
         inside = np.flatnonzero(lowest < 0)
         if len(inside):
             at = inside[0]

@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from scipy.optimize import nnls
 from scipy.spatial import cKDTree
 
-from ..body.openbody import HeadModel
 from .distance import Surface
-from .sheet import Sheet, movable
+from .sheet import Flesh, Sheet
 
 REACH = 0.05  # metres from the pressed skin that may move along
 DEEPEST = 0.03  # metres: a point deeper than this is on the far side of something
@@ -29,13 +28,13 @@ LIMIT = 0.015  # metres
 YIELDING = 2e-4  # of the compliance, added to it: many points push on few vertices
 
 
-def deformation(model: HeadModel, vertices: NDArray, head: Surface, hands: Sequence[Surface]) -> NDArray[np.float32]:
+def deformation(flesh: Flesh, vertices: NDArray, head: Surface, hands: Sequence[Surface]) -> NDArray[np.float32]:
     """The displacement that frees a head from hands pressed into it.
 
     Parameters
     ----------
-    model
-        The open head.
+    flesh
+        What of the head gives way.
     vertices, head
         (V, 3) metres without deformation, and their surface.
     hands
@@ -52,8 +51,8 @@ def deformation(model: HeadModel, vertices: NDArray, head: Surface, hands: Seque
     if not inside.any():
         return result.astype(np.float32)
     pressed = cKDTree(nearest.point[inside])
-    region = np.flatnonzero(movable(model) & np.isfinite(pressed.query(vertices, distance_upper_bound=REACH)[0]))
-    sheet = Sheet(model, vertices, region)
+    region = np.flatnonzero(flesh.movable & np.isfinite(pressed.query(vertices, distance_upper_bound=REACH)[0]))
+    sheet = Sheet(flesh, vertices, region)
     watched = points[np.abs(nearest.distance) < DEEPEST]
     pushed, moved = np.zeros((len(region), 3)), np.zeros((len(region), 3))
     for _ in range(ROUNDS):
@@ -61,8 +60,8 @@ def deformation(model: HeadModel, vertices: NDArray, head: Surface, hands: Seque
         current[region] += moved
         touching = [_hand_in_skin(sheet, current, watched)]
         touching += [_skin_in_hand(sheet, current, hand) for hand in hands]
-        rows, normals, distance = (sparse.vstack([one[0] for one in touching]).tocsr(),
-                                   *(np.concatenate([one[k] for one in touching]) for k in (1, 2)))  # fmt: skip
+        rows = sparse.vstack([one[0] for one in touching]).tocsr()
+        normals, distance = (np.concatenate([one[index] for one in touching]) for index in (1, 2))
         if distance.min(initial=0) > -TOLERANCE:
             break
         pushed = _push(sheet, pushed, rows, normals, distance)
@@ -78,13 +77,18 @@ def dense(hand: Surface) -> NDArray:
 
 
 def _hand_in_skin(sheet: Sheet, current: NDArray, points: NDArray) -> tuple[sparse.csr_matrix, NDArray, NDArray]:
-    """Points of hands in or near the skin: rows that interpolate the skin there, where to push it, signed distance."""
+    """Points of hands in or near the skin: rows that interpolate the skin there, where to push it, signed distance.
+
+    One for each face, the deepest: more would say the same again.
+    """
     skin = Surface(current, sheet.skin_faces)
     nearest = skin.nearest(points)
-    near = (nearest.distance < NEAR) & (nearest.distance > -DEEPEST) & ~skin.at_border(nearest)
+    touching = (nearest.distance < NEAR) & (nearest.distance > -DEEPEST) & ~skin.at_border(nearest)
+    near = np.flatnonzero(touching)[np.argsort(nearest.distance[touching])]
+    near = near[np.unique(nearest.face[near], return_index=True)[1]]
     corners = sheet.index[sheet.skin_faces[nearest.face[near]]]
-    entries = np.repeat(np.arange(near.sum()), 3), corners.ravel()
-    rows = sparse.csr_matrix((skin.barycentric(nearest)[near].ravel(), entries), (near.sum(), len(sheet.region)))
+    entries = np.repeat(np.arange(len(near)), 3), corners.ravel()
+    rows = sparse.csr_matrix((skin.barycentric(nearest)[near].ravel(), entries), (len(near), len(sheet.region)))
     return rows, -nearest.normal[near], nearest.distance[near]
 
 
@@ -99,7 +103,7 @@ def _skin_in_hand(sheet: Sheet, current: NDArray, hand: Surface) -> tuple[sparse
 
 
 def _push(sheet: Sheet, pushed: NDArray, rows: sparse.csr_matrix, normals: NDArray, distance: NDArray) -> NDArray:
-    """(N, 3) the sheet's displacement under the forces that free it; `pushed` is the one that `distance` was seen at."""
+    """(N, 3) the sheet's displacement under the forces that free it; `pushed` is the one `distance` belongs to."""
     answers = sheet.compliance.solve(rows.T.toarray())
     compliance = (rows @ answers) * (normals @ normals.T)
     needed = (normals * (rows @ pushed)).sum(1) - distance

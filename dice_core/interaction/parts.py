@@ -28,7 +28,9 @@ def patches(side: Side) -> dict[str, NDArray[np.int64]]:
     palmar = np.cross(joints[5] - joints[0], joints[17] - joints[0]) * (1 if side == "right" else -1)
     palmar /= np.linalg.norm(palmar)
     found = {name: _pad(model, normals, finger) for finger, name in enumerate(FINGERS)}
-    back = model.weights[:, [bone for bone in range(len(model.parents)) if bone not in model.fingers]].sum(1) > 0.6
+    ball = model.fingers[0]  # the thumb's first bone carries the ball of the thumb
+    bones = [bone for bone in range(len(model.parents)) if bone == ball or bone not in model.fingers]
+    back = model.weights[:, bones].sum(1) > 0.6
     along = joints[9] - joints[0]
     height = (model.mean - joints[0]) @ along / (along @ along)
     for name, (low, high) in (("heel", HEEL), ("palm", PALM)):

@@ -15,6 +15,8 @@ variational surface deformation methods" (2008); the flow is a first-order accou
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import igl
 import numpy as np
 import scipy.sparse as sparse
@@ -29,11 +31,31 @@ FLOWS = 0.008  # metres over which what is pressed in flows aside
 FLOW, BULGE = 0.75, 0.3
 
 
-def movable(model: HeadModel) -> NDArray[np.bool_]:
-    """(V,) skin, and the linings that hang on it; neither eyeballs nor tongue, nor where the neck was cut."""
-    moves = (model.part != EYEBALL) & (model.part != TONGUE)
-    moves[model.neck_rim] = False
-    return moves
+@dataclass(frozen=True)
+class Flesh:
+    """What of a head gives way.
+
+    Attributes
+    ----------
+    faces
+        (F, 3) all of the head.
+    skin, movable
+        (V,) what hands touch; what may move: skin, and the linings of mouth and eye sockets that hang on it.
+    softness
+        (V,) 0..1.
+    """
+
+    faces: NDArray
+    skin: NDArray[np.bool_]
+    movable: NDArray[np.bool_]
+    softness: NDArray
+
+
+def flesh_of(model: HeadModel) -> Flesh:
+    """Of the open head: neither eyeballs nor tongue move, nor where the neck was cut."""
+    movable = (model.part != EYEBALL) & (model.part != TONGUE)
+    movable[model.neck_rim] = False
+    return Flesh(model.faces, model.part == SKIN, movable, model.softness)
 
 
 class Sheet:
@@ -41,8 +63,8 @@ class Sheet:
 
     Parameters
     ----------
-    model, vertices
-        The open head and (V, 3) metres.
+    flesh, vertices
+        A head, and where its (V, 3) vertices are, metres.
     region
         (N,) vertices that may move; all around stays.
 
@@ -52,25 +74,25 @@ class Sheet:
         (G, 3) faces of skin all of whose vertices may move, as indices into the head's vertices.
     """
 
-    def __init__(self, model: HeadModel, vertices: NDArray, region: NDArray) -> None:
+    def __init__(self, flesh: Flesh, vertices: NDArray, region: NDArray) -> None:
         self.region = region
         self.index = np.full(len(vertices), -1)
         self.index[region] = np.arange(len(region))
-        touching = model.faces[(self.index[model.faces] >= 0).any(1)]
+        touching = flesh.faces[(self.index[flesh.faces] >= 0).any(1)]
         used, local = np.unique(touching, return_inverse=True)
         local = local.reshape(-1, 3)
         mine = np.searchsorted(used, region)
         laplacian = -igl.cotmatrix(vertices[used], local)
         self.area = igl.massmatrix(vertices[used], local, igl.MASSMATRIX_TYPE_BARYCENTRIC).diagonal()[mine]
         self.normals = igl.per_vertex_normals(vertices[used], local)[mine]
-        self.skin = model.part[region] == SKIN
-        reach = np.where(self.skin, TIGHT + SOFT * model.softness[region], LINING)
+        self.skin = flesh.skin[region]
+        reach = np.where(self.skin, TIGHT + SOFT * flesh.softness[region], LINING)
         stiffness = laplacian.tocsr()[mine][:, mine]
         self.compliance = self._factor(stiffness, reach)
         self.mixing = self._factor(stiffness, np.where(self.skin, FLOWS, LINING))
         within = touching[(self.index[touching] >= 0).all(1)]
         self.gradient = self._gradient(vertices[region], self.index[within])
-        self.skin_faces = within[(model.part[within] == SKIN).all(1)]
+        self.skin_faces = within[flesh.skin[within].all(1)]
 
     def _factor(self, stiffness: sparse.csr_matrix, reach: NDArray) -> SuperLU:
         return splu((stiffness + sparse.diags(self.area / reach**2)).tocsc())

@@ -15,6 +15,7 @@ from dice_core.body.openbody import EYEBALL, SKIN, TONGUE, head_model
 from dice_core.interaction.contact import contact_probability, mutual_contact, vertex_contact
 from dice_core.interaction.deform import LIMIT, deformation
 from dice_core.interaction.distance import Nearest, Surface
+from dice_core.interaction.sheet import flesh_of
 
 CHEEK, FOREHEAD, CHIN, NOSE, LIP = 50, 151, 152, 1, 14  # of the 478 landmarks; the cheek is the person's right one
 MIRROR = np.array([-1.0, 1, 1])
@@ -41,7 +42,7 @@ def ball_at(center: np.ndarray, radius: float) -> Surface:
 def press(*balls: Surface, vertices: np.ndarray | None = None) -> np.ndarray:
     model = head_model()
     vertices = model.mean if vertices is None else vertices
-    return deformation(model, vertices, Surface(vertices, SOLID, model.neck_rim), balls)
+    return deformation(flesh_of(model), vertices, Surface(vertices, SOLID, model.neck_rim), balls)
 
 
 def deepest(ball: Surface, moved: np.ndarray | float = 0.0) -> float:

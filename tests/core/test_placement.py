@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from dice_core.body.openbody import HAND_PARAMETERS, POSE, SKIN, TONGUE, hand_model, head_model
 from dice_core.fit import hand as fit
-from dice_core.fit.placement import FAR_GAP, Placement, _touching_offset, place_hand
+from dice_core.fit.placement import FAR_GAP, Placement, _offsets, place_hand
 from dice_core.interaction.distance import Surface
 from dice_core.types import Camera, Side
 
@@ -40,10 +40,13 @@ class Known:
     fit: fit.HandFit
     seen: fit.HandObservation
 
+    @property
+    def problem(self) -> fit.HandProblem:
+        return fit.HandProblem(hand_model(self.side), self.seen, CAMERA, float(HEAD[2]) - 0.09)
+
     def at(self, factor: float) -> fit.HandFit:
         """The hand at another distance: it looks the same if it is larger, so a camera cannot tell."""
-        problem = fit.HandProblem(hand_model(self.side), self.seen, CAMERA)
-        return fit.moved(self.fit, problem, (factor - 1) * self.fit.joints.mean(0))
+        return fit.moved(self.fit, self.problem, (factor - 1) * self.fit.joints.mean(0))
 
 
 @lru_cache
@@ -84,7 +87,7 @@ def lowest(vertices: np.ndarray) -> float:
 
 
 def place(truth: Known, factor: float) -> Placement:
-    return place_hand(hand_model(truth.side), truth.seen, CAMERA, truth.at(factor), *head())
+    return place_hand(truth.problem, truth.at(factor), *head())
 
 
 @pytest.mark.parametrize("factor", [0.9, 1.1])
@@ -117,7 +120,7 @@ def test_a_hand_wrongly_tilted_or_bent_settles_on_the_skin(tilt, bend):
     vertices, joints = (posed[0] for posed in model.pose(parameters))
     wrong = fit.HandFit(parameters[0], vertices, joints, np.zeros(21), 0.0)
     assert np.linalg.norm(joints - truth.fit.joints, axis=1).max() > 0.01
-    placed = place_hand(model, truth.seen, CAMERA, wrong, *head())
+    placed = place_hand(truth.problem, wrong, *head())
     assert np.linalg.norm(placed.fit.joints - truth.fit.joints, axis=1).mean() < 0.006
     assert np.median(placed.fit.errors) < 2
     tips = head()[0].nearest(placed.fit.vertices[model.tips[2:]]).distance  # middle, ring and little finger
@@ -145,7 +148,7 @@ def test_where_it_started_does_not_matter():
 def test_a_hand_beside_the_head_is_left_alone(beside):
     truth = known(beside=beside)
     found = truth.at(1.0)
-    placed = place_hand(hand_model("right"), truth.seen, CAMERA, found, *head())
+    placed = place_hand(truth.problem, found, *head())
     assert placed.state == "no-touch" and placed.probability < 0.1
     assert placed.gap > FAR_GAP
     assert np.array_equal(placed.fit.vertices, found.vertices)

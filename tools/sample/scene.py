@@ -93,7 +93,7 @@ def skin_material(image: Path) -> bpy.types.Material:
     return made
 
 
-def eye_material() -> bpy.types.Material:
+def eye_material(rings: list[tuple[float, Triple]] = RINGS) -> bpy.types.Material:
     """Pupil, iris, limbus and white as rings about the line of sight (attribute `gaze`, metres), under a wet coat."""
     made, tree, shader = material("Eye", Roughness=0.3, Coat_Weight=1.0, Coat_Roughness=0.01,
                                   Subsurface_Weight=0.1, Subsurface_Scale=0.002)  # fmt: skip
@@ -104,7 +104,7 @@ def eye_material() -> bpy.types.Material:
     part = node(tree, "ShaderNodeMath")
     part.operation, part.inputs[1].default_value = "DIVIDE", RINGS_OUT
     ramp = node(tree, "ShaderNodeValToRGB").color_ramp
-    for place, colour in RINGS:
+    for place, colour in rings:
         stop = ramp.elements.new(place / RINGS_OUT)
         stop.color = (*colour, 1)
     ramp.elements.remove(ramp.elements[-1])
