@@ -10,6 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import connected_components
 
 LEVELS = {"head": (5023, 1675, 559), "hand": (778, 195)}  # vertices, finest first
 
@@ -36,6 +37,15 @@ def rims(faces: NDArray) -> list[NDArray]:
                 break
         loops.append(np.array(loop[:-1] if loop[-1] == loop[0] else loop))
     return loops
+
+
+def pieces(faces: NDArray) -> list[NDArray]:
+    """(F, 3) -> the faces of each connected piece, the largest piece first."""
+    ends = faces[:, [0, 1]].ravel(), faces[:, [1, 2]].ravel()
+    count = int(faces.max()) + 1
+    owner = connected_components(csr_matrix((np.ones(len(ends[0])), ends), (count, count)), directed=False)[1]
+    named, sizes = np.unique(owner[faces[:, 0]], return_counts=True)
+    return [faces[owner[faces[:, 0]] == name] for name in named[np.argsort(-sizes, kind="stable")]]
 
 
 def closed(vertices: NDArray, faces: NDArray) -> tuple[NDArray, NDArray]:

@@ -98,8 +98,8 @@ class OpenEngine:
 
     def _fit(self, seen: HandLandmarks, camera: Camera, head: HeadFit | None) -> _Hand:
         depth = None if head is None else float(head.vertices[self.head.part == EYEBALL, 2].mean())
-        problem = HandProblem(hand_model(seen.side), HandObservation(seen.points, seen.world), camera, depth)
-        return _Hand(seen, problem, fit_hand(problem))
+        problem = HandProblem(hand_model(seen.side), HandObservation(seen.points, seen.world), camera)
+        return _Hand(seen, problem, fit_hand(problem, depth))
 
     def _place(self, hand: _Hand, surface: Surface) -> None:
         hand.placement = place_hand(hand.problem, hand.fit, surface, self.allowed)

@@ -87,11 +87,9 @@ class HandProblem:
         The detector's landmarks.
     camera
         A perspective camera.
-    depth
-        Where the wrist probably is along the camera's axis, metres, or None.
     """
 
-    def __init__(self, model: HandModel, seen: HandObservation, camera: Camera, depth: float | None = None) -> None:
+    def __init__(self, model: HandModel, seen: HandObservation, camera: Camera) -> None:
         assert camera.matrix is not None
         self.model = model
         self.seen = seen
@@ -104,10 +102,6 @@ class HandProblem:
         self.world_lengths = _lengths(self.world)
         self.whitening = _whitening(self.world)
         self.anatomy, self.usual = _anatomy()
-        if depth is not None:
-            row = np.zeros((1, HAND_PARAMETERS))
-            row[0, 5] = 1 / (DEPTH_NOISE * depth)
-            self.anatomy, self.usual = np.vstack([self.anatomy, row]), np.append(self.usual, 1 / DEPTH_NOISE)
 
     def linearised(self, parameters: NDArray, motion: Motion) -> tuple[NDArray, NDArray]:
         """(n, HAND_PARAMETERS) and how those hands move -> (n, R) residuals in sigmas and (n, R, P) derivatives."""
@@ -144,7 +138,7 @@ class HandProblem:
         return (lengths / self.world_lengths).mean(1), longer.mean(1)
 
     def _anatomy(self, parameters: NDArray) -> tuple[NDArray, NDArray]:
-        """Sizes, joint angles, the last joints of the fingers, which bend with the middle ones, and depth: linear."""
+        """Sizes, joint angles, and the last joints of the fingers, which bend with the middle ones: all linear."""
         residuals = parameters @ self.anatomy.T - self.usual
         return residuals, np.broadcast_to(self.anatomy, (len(parameters), *self.anatomy.shape))
 
@@ -217,11 +211,24 @@ def bend_angles(joints: NDArray) -> NDArray:
     return np.arccos(np.clip((bones[:, 1:] * bones[:, :-1]).sum(2), -1, 1))
 
 
-def fit_hand(problem: HandProblem) -> HandFit:
-    """The hand by itself, whatever is near."""
+def fit_hand(problem: HandProblem, depth: float | None) -> HandFit:
+    """The hand by itself, whatever is near.
+
+    Parameters
+    ----------
+    problem
+        Its landmarks.
+    depth
+        Where the wrist probably is along the camera's axis, metres, or None.
+    """
 
     def linearised(x: NDArray) -> tuple[NDArray, NDArray]:
-        return problem.linearised(x, hand_motion(problem.model, x, NOTHING))
+        residuals, by = problem.linearised(x, hand_motion(problem.model, x, NOTHING))
+        if depth is None:
+            return residuals, by
+        row = np.zeros((len(x), 1, HAND_PARAMETERS))
+        row[:, 0, 5] = 1 / (DEPTH_NOISE * depth)
+        return np.c_[residuals, (x[:, 5:6] / depth - 1) / DEPTH_NOISE], np.concatenate([by, row], axis=1)
 
     # Two starts: a straight one and a bent one; from one alone a quarter of the hands ends in a wrong pose.
     starts = np.stack([problem.start(bent) for bent in (False, True)])

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..body.hand_motion import hand_motion
 from ..interaction.distance import Nearest, Surface
-from ..interaction.parts import patches
+from ..interaction.parts import FINGERS, patches
 from ..types import ContactState
 from .hand import HandFit, HandProblem, finish, limits, moved
 from .least_squares import minimise
@@ -26,6 +26,7 @@ SURE_SHIFT, FAR_SHIFT = 0.16, 0.24  # relative change of distance that touching 
 SURFACE_NOISE, PULL_NOISE = 0.002, 0.002  # metres
 PRESS = 0.002  # metres that the part is pressed in
 PULLED = 3  # vertices of a part that are drawn to the skin
+RESTING, REST_STRENGTH = 0.008, 0.5  # metres from the skin at which other fingertips are drawn, too, but less
 REACH = 0.05  # metres from the skin at which its nearest point still says something
 SAMPLES, FINE = 90, 260  # vertices that stand for the hand while hypotheses compete, and for the one that won
 ROUNDS, SOLVES = 3, 3
@@ -79,15 +80,13 @@ def place_hand(problem: HandProblem, fit: HandFit, head: Surface, allowed: NDArr
     distance = float(np.linalg.norm(fit.joints.mean(0)))
     if not offsets:
         return Placement(fit, "no-touch", 0.05, "", gap, 1.0, 0.0)
-    names = list(offsets)
+    names, parts = list(offsets), patches(problem.model.side)
     starts = np.repeat(fit.parameters[None], len(names), axis=0)
     starts[:, 3:6] += np.stack([offsets[name] for name in names])
-    contact = _Contact(problem, head, allowed, [patches(problem.model.side)[name] for name in names], SAMPLES)
-    found, cost = contact.settle(starts, ROUNDS)
-    total = cost + [IMPLAUSIBLE.get(name, 0.0) for name in names]
-    best = int(np.argmin(total))
-    fine = _Contact(problem, head, allowed, [contact.parts[best]], FINE)
-    (parameters,), (cost_best,) = fine.settle(found[best][None], 1)
+    found, cost = _Contact(problem, head, allowed, [[parts[name]] for name in names], SAMPLES).settle(starts, ROUNDS)
+    best = int(np.argmin(cost + [IMPLAUSIBLE.get(name, 0.0) for name in names]))
+    resting = [parts[names[best]], *_resting(problem, found[best], head, names[best])]
+    (parameters,), (cost_best,) = _Contact(problem, head, allowed, [resting], FINE).settle(found[best][None], 1)
     close = finish(problem, parameters, float(cost_best))
     close = moved(close, problem, _back_off(close.vertices, head, allowed))
     shift = abs(float(np.linalg.norm(close.joints.mean(0))) / distance - 1)
@@ -131,24 +130,35 @@ def _offsets(problem: HandProblem, fit: HandFit, head: Surface) -> tuple[dict[st
     return offsets, gap
 
 
+def _resting(problem: HandProblem, parameters: NDArray, head: Surface, touching: str) -> list[NDArray]:
+    """The other fingertips so near to the skin that they rest on it too."""
+    vertices = problem.model.pose(parameters[None])[0][0]
+    tips = {name: part for name, part in patches(problem.model.side).items() if name in FINGERS and name != touching}
+    distance = head.nearest(np.concatenate([vertices[part] for part in tips.values()])).distance
+    ends = np.cumsum([len(part) for part in tips.values()])[:-1]
+    near = [lowest.min() < RESTING for lowest in np.split(distance, ends)]
+    return [part for part, rests in zip(tips.values(), near, strict=True) if rests]
+
+
 class _Contact:
     """The skin as one more piece of evidence: planes at the nearest points, found anew in each round.
 
     Parameters
     ----------
     parts
-        For each hypothesis the vertices of the part that is to touch.
+        For each hypothesis the parts that are to touch, as vertices; the first most of all.
     samples
         How many vertices stand for the hand.
     """
 
-    def __init__(self, problem: HandProblem, head: Surface, allowed: NDArray, parts: list[NDArray], samples: int
+    def __init__(self, problem: HandProblem, head: Surface, allowed: NDArray, parts: list[list[NDArray]], samples: int
                  ) -> None:
-        self.problem, self.head, self.parts = problem, head, parts
+        self.problem, self.head = problem, head
         self.allowed = np.append(allowed, np.zeros(len(head._faces) - len(allowed)))
         every = np.linspace(0, len(problem.model.mean), samples, endpoint=False).astype(int)
-        self.chosen = np.unique(np.concatenate([every, *(part[:: max(len(part) // 10, 1)] for part in parts)]))
-        self.touching = np.stack([np.isin(self.chosen, part) for part in parts])
+        some = [part[:: max(len(part) // 10, 1)] for group in parts for part in group]
+        self.chosen = np.unique(np.concatenate([every, *some]))
+        self.touching = np.array([[np.isin(self.chosen, part) for part in group] for group in parts])
 
     def settle(self, starts: NDArray, rounds: int) -> tuple[NDArray, NDArray]:
         """(n, P) starts, one for each part -> parameters and costs."""
@@ -176,20 +186,23 @@ class _Planes:
         distance = nearest.distance.reshape(shape)
         self.depth = allowed[nearest.face].reshape(shape)
         self.usable = (~nearest.on_cap & (np.abs(nearest.distance) < REACH)).reshape(shape)
-        eager = np.where(touching & self.usable, distance, np.inf)
-        self.pulled = np.argsort(eager, axis=1)[:, :PULLED]
-        self.wanted = np.isfinite(np.take_along_axis(eager, self.pulled, 1)) / PULL_NOISE
+        eager = np.where(touching & self.usable[:, None], distance[:, None], np.inf)  # (n, parts, K)
+        pulled = np.argsort(eager, axis=2)[:, :, :PULLED]
+        strength = np.full(touching.shape[1], REST_STRENGTH)
+        strength[0] = 1
+        wanted = np.isfinite(np.take_along_axis(eager, pulled, 2)) * strength[:, None]
+        self.pulled = pulled.reshape(shape[0], -1)
+        self.wanted = wanted.reshape(shape[0], -1) / (PULL_NOISE * np.sqrt(PULLED))
 
     def residuals(self, vertices: NDArray, vertices_by: NDArray) -> tuple[NDArray, NDArray]:
-        """(n, K + PULLED) residuals and derivatives: nothing too deep, the part at PRESS."""
+        """Residuals and derivatives: nothing too deep, the parts that touch at PRESS."""
         height = ((vertices - self.point) * self.normal).sum(2)
         by = np.einsum("nkc,nkcp->nkp", self.normal, vertices_by)
         low = np.minimum(height + self.depth, 0) * self.usable / SURFACE_NOISE
         low_by = by * ((low < 0) / SURFACE_NOISE)[..., None]
         drawn = (np.take_along_axis(height, self.pulled, 1) + PRESS) * self.wanted
         drawn_by = np.take_along_axis(by, self.pulled[..., None], 1) * self.wanted[..., None]
-        share = 1 / np.sqrt(PULLED)
-        return np.c_[low, share * drawn], np.concatenate([low_by, share * drawn_by], axis=1)
+        return np.c_[low, drawn], np.concatenate([low_by, drawn_by], axis=1)
 
 
 def _back_off(vertices: NDArray, head: Surface, allowed: NDArray) -> NDArray:

@@ -45,16 +45,16 @@ class Surface:
     vertices, faces
         (V, 3) metres, (F, 3), wound so that normals point outward.
     rim
-        Vertex loop of the one hole (neck or wrist), closed here by a fan so that inside and outside are defined.
-        None for a closed mesh, or for a patch of one, which has no inside but near itself.
+        Vertex loop of the one hole (neck or wrist), or a list of loops, closed here by fans so that inside and outside
+        are defined. None for a closed mesh, or for a patch of one, which has no inside but near itself.
     """
 
-    def __init__(self, vertices: NDArray, faces: NDArray, rim: NDArray | None = None) -> None:
+    def __init__(self, vertices: NDArray, faces: NDArray, rim: NDArray | list[NDArray] | None = None) -> None:
         self.vertices, self.faces = vertices, faces
         if rim is None:
             self._vertices, self._faces = vertices.astype(np.float64), np.ascontiguousarray(faces, np.int64)
         else:
-            self._vertices, self._faces = _capped(vertices, faces, rim)
+            self._vertices, self._faces = _capped(vertices, faces, rim if isinstance(rim, list) else [rim])
         self._tree = igl.AABB()
         self._tree.init(self._vertices, self._faces)
         self._normals = _pseudonormals(self._vertices, self._faces)
@@ -98,14 +98,16 @@ class Surface:
         return barycentric_coordinates(nearest.point, corners)
 
 
-def _capped(vertices: NDArray, faces: NDArray, rim: NDArray) -> tuple[NDArray, NDArray]:
-    """The mesh with its hole closed by a fan around the rim's middle."""
-    first, second = rim, np.roll(rim, -1)
-    if ((faces == first[0]) & (np.roll(faces, -1, axis=1) == second[0])).any():
-        first, second = second, first  # neighbours run along a shared edge in opposite directions
-    fan = np.column_stack([first, second, np.full(len(rim), len(vertices))])
-    closed = np.vstack([vertices, vertices[rim].mean(0)]).astype(np.float64)
-    return closed, np.ascontiguousarray(np.vstack([faces, fan]), np.int64)
+def _capped(vertices: NDArray, faces: NDArray, rims: list[NDArray]) -> tuple[NDArray, NDArray]:
+    """The mesh with each hole closed by a fan around its rim's middle."""
+    fans = [faces]
+    for index, rim in enumerate(rims, len(vertices)):
+        first, second = rim, np.roll(rim, -1)
+        if ((faces == first[0]) & (np.roll(faces, -1, axis=1) == second[0])).any():
+            first, second = second, first  # neighbours run along a shared edge in opposite directions
+        fans.append(np.column_stack([first, second, np.full(len(rim), index)]))
+    closed = np.vstack([vertices, *(vertices[rim].mean(0) for rim in rims)]).astype(np.float64)
+    return closed, np.ascontiguousarray(np.vstack(fans), np.int64)
 
 
 def _pseudonormals(vertices: NDArray, faces: NDArray) -> NDArray:

@@ -11,7 +11,7 @@ import trimesh
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
-from dice_core.body.openbody import EYEBALL, SKIN, TONGUE, head_model
+from dice_core.body.openbody import EYEBALL, TONGUE, head_model
 from dice_core.interaction.contact import contact_probability, mutual_contact, vertex_contact
 from dice_core.interaction.deform import LIMIT, deformation
 from dice_core.interaction.distance import Nearest, Surface

@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from dice_core.body.openbody import HAND_PARAMETERS, POSE, SKIN, TONGUE, hand_model, head_model
 from dice_core.fit import hand as fit
-from dice_core.fit.placement import FAR_GAP, Placement, _offsets, place_hand
+from dice_core.fit.placement import FAR_GAP, Placement, place_hand
 from dice_core.interaction.distance import Surface
 from dice_core.types import Camera, Side
 
@@ -42,7 +42,7 @@ class Known:
 
     @property
     def problem(self) -> fit.HandProblem:
-        return fit.HandProblem(hand_model(self.side), self.seen, CAMERA, float(HEAD[2]) - 0.09)
+        return fit.HandProblem(hand_model(self.side), self.seen, CAMERA)
 
     def at(self, factor: float) -> fit.HandFit:
         """The hand at another distance: it looks the same if it is larger, so a camera cannot tell."""
@@ -94,7 +94,7 @@ def place(truth: Known, factor: float) -> Placement:
 @pytest.mark.parametrize("where", [CHEEK, FOREHEAD], ids=["cheek", "forehead"])
 @pytest.mark.parametrize("side", ["right", "left"])
 def test_a_hand_too_near_or_too_far_comes_to_touch(side, where, factor):
-    """Ten percent of 45 cm are 4 cm. Measured: joints within 4.7 mm of the truth, image within 1.8 pixels."""
+    """Ten percent of 45 cm are 4 cm. Measured: joints within 6.2 mm of the truth, image within 1.4 pixels."""
     truth = known(side, where)
     placed = place(truth, factor)
     assert placed.state == "touch" and placed.probability > 0.9
@@ -172,18 +172,23 @@ def test_a_hand_far_in_front_of_the_face_does_not_touch():
 
 
 def test_the_cut_of_the_neck_is_no_skin():
-    """A fingertip before the hole of a cup touches nothing, however far it goes in; beside the hole it does."""
-    ball = trimesh.creation.icosphere(5, 0.1)
-    away = ball.vertices[ball.faces][:, :, 2] > -0.08  # open towards the camera
+    """A hand before the hole of a large cup touches nothing, however far it goes in; beside the hole it does."""
+    ball = trimesh.creation.icosphere(4, 0.5)
+    away = ball.vertices[ball.faces][:, :, 2] > -0.42  # open towards the camera, 0.27 in radius
     used, faces = np.unique(ball.faces[away.all(1)], return_inverse=True)
     faces = faces.reshape(-1, 3)
-    vertices = ball.vertices[used] + HEAD
-    loop = trimesh.Trimesh(vertices, faces, process=False).outline().entities[0].points[:-1]
-    cup, finger = Surface(vertices, faces, loop), trimesh.creation.icosphere(3, 0.008).vertices
-    _, gap = _touching_offset(finger + [0, 0, 0.47], cup)
-    assert FAR_GAP <= gap < 0.1
-    offset, gap = _touching_offset(finger + [0, 0.07, 0.47], cup)
-    assert gap == 0 and 0.47 + offset[2] == pytest.approx(0.6 - 0.08, abs=0.015)
+    loop = trimesh.Trimesh(ball.vertices[used], faces, process=False).outline().entities[0].points[:-1]
+    truth = known()
+    middle = truth.fit.vertices.mean(0)
+
+    def place_at(beside: float) -> Placement:
+        center = middle + [beside, 0, 0.47]
+        cup = Surface(ball.vertices[used] + center, faces, loop)
+        return place_hand(truth.problem, truth.fit, cup, np.full(len(faces), 0.005))
+
+    before, at_the_rim = place_at(0.0), place_at(0.38)
+    assert before.state == "no-touch" and before.gap >= FAR_GAP
+    assert at_the_rim.state == "touch" and at_the_rim.gap == 0
 
 
 def test_the_probability_falls_with_doubt_and_stays_a_probability():

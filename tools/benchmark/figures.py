@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -70,8 +71,8 @@ def head_surface(vertices: NDArray) -> Surface:
     return Surface(vertices, model.faces[(model.part[model.faces] != TONGUE).all(1)], model.neck_rim)
 
 
-def figure(case: Case) -> Figure | None:
-    """The first random person who can hold the hand so and fits into a picture; None when nobody could."""
+def figures(case: Case) -> Iterator[Figure]:
+    """Random people who can hold the hand so and fit into a picture."""
     for trial in range(TRIES):
         rng = np.random.default_rng([case.seed, trial])
         person = face(rng, yaw(case))
@@ -85,8 +86,7 @@ def figure(case: Case) -> Figure | None:
                 continue
         seen = _photographed(rng, case, person, model, laid)
         if seen is not None:
-            return seen
-    return None
+            yield seen
 
 
 def yaw(case: Case) -> float:
@@ -143,7 +143,7 @@ def _held_away(rng: np.random.Generator, case: Case, laid: Laid, person: Face, d
     to_camera = np.array([0, 0, -distance]) - laid.target
     to_camera /= np.linalg.norm(to_camera)
     for _ in range(40):  # along the line of sight until the nearest points are `gap` apart
-        short = case.gap - surface.nearest(laid.vertices[::2]).distance.min()
+        short = case.gap - surface.nearest(laid.vertices).distance.min()
         if abs(short) < 2e-4:
             break
         laid = laid.moved(0.9 * short * to_camera)
@@ -152,7 +152,8 @@ def _held_away(rng: np.random.Generator, case: Case, laid: Laid, person: Face, d
 
 def _inside(camera: Camera, laid: Laid) -> bool:
     points = camera.project(laid.vertices)
-    return bool((points > 2).all() and (points < np.array(camera.image_size) - 2).all() and laid.vertices[:, 2].min() > 0.1)
+    shown = (points > 2).all() and (points < np.array(camera.image_size) - 2).all()
+    return bool(shown and laid.vertices[:, 2].min() > 0.1)
 
 
 def _hidden(laid: Laid, person: Face) -> bool:
@@ -165,7 +166,7 @@ def _hidden(laid: Laid, person: Face) -> bool:
 
 
 def truth(figure: Figure, source: str) -> Capture:
-    """What a perfect engine would answer. Contact: nearer than CONTACT to the other surface, after the skin gave way."""
+    """What a perfect engine would answer; contact is being nearer than CONTACT after the skin gave way."""
     model = head_model()
     hands: tuple[Hand, ...] = ()
     on_head = np.zeros(len(model.mean), np.float32)
@@ -177,12 +178,14 @@ def truth(figure: Figure, source: str) -> Capture:
         hand_surface = Surface(figure.laid.vertices, figure.model.faces, figure.model.wrist_rim)
         near = np.flatnonzero(model.part == SKIN)
         on_head[near] = hand_surface.nearest(figure.head[near]).distance < CONTACT
-        hands = (Hand(figure.case.side, figure.laid.vertices.astype(np.float32), figure.model.faces.astype(np.int32),
-                      on_hand, figure.laid.joints.astype(np.float32)),)
+        vertices, joints = (values.astype(np.float32) for values in (figure.laid.vertices, figure.laid.joints))
+        hands = (Hand(figure.case.side, vertices, figure.model.faces.astype(np.int32), on_hand, joints),)
     touches = figure.case.touches
-    vertices = figure.face.vertices.astype(np.float32)
-    landmarks = model.landmarks(figure.face.vertices)[model.ibug].astype(np.float32)
-    head = Head(vertices, model.faces.astype(np.int32), figure.pressed.displacement.astype(np.float32), on_head, landmarks)
+    head = Head(
+        figure.face.vertices.astype(np.float32), model.faces.astype(np.int32),
+        figure.pressed.displacement.astype(np.float32), on_head,
+        model.landmarks(figure.face.vertices)[model.ibug].astype(np.float32),
+    )  # fmt: skip
     params = {"part": np.array([figure.case.part]), "region": np.array([figure.case.region]),
               "head_global_orient": Rotation.from_matrix(figure.face.rotation).as_rotvec()}
     if figure.laid is not None:
