@@ -34,6 +34,7 @@ def capture(
     hand: str = "auto",
     crop: Crop | None = None,
     precision: str = "exact",
+    fix_contact: bool = False,
     scene: bpy.types.Scene | None = None,
     report: Progress = silent,
 ) -> bpy.types.Collection:
@@ -51,6 +52,8 @@ def capture(
         Left, top and side of a square in pixels of the picture: look at that part only.
     precision
         Of the dice engine: `exact`, or `fast` for TF32 on GPUs that have it.
+    fix_contact
+        Of the dice engine: bring hands that touch to the skin.
     scene
         Where to put the result; the context's scene when left out.
     report
@@ -67,7 +70,7 @@ def capture(
         With a message and a remedy: no runtime, no such picture, nothing found in it, ...
     """
     chosen = photo.from_image(picture) if isinstance(picture, bpy.types.Image) else photo.from_path(picture)
-    request = capture_job.Request(engine, hand, crop, precision)
+    request = capture_job.Request(engine, hand, crop, precision, fix_contact)
     result = capture_job.run(chosen, request, runtime=preferences.runtime(), report=report)
     return import_capture(result, chosen, scene=scene)
 

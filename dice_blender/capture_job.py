@@ -32,6 +32,7 @@ class Request:
     hand: str = "auto"
     crop: Crop | None = None
     precision: str = "exact"
+    fix_contact: bool = False
 
 
 @dataclass

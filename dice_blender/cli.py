@@ -25,8 +25,8 @@ def main(arguments: list[str]) -> int:
     """Run the command. Gives 0, or 1 error, 2 wrong usage, 3 nothing found, 130 cancelled."""
     try:
         options = _parser().parse_args(arguments)
-        if options.engine == "open" and options.precision != "exact":
-            options.wrong("--precision belongs to --engine dice")
+        if options.engine == "open" and (options.precision, options.fix_contact) != ("exact", False):
+            options.wrong("--precision and --fix-contact belong to --engine dice")
     except SystemExit as stop:  # argparse has written its message
         return WRONG_USAGE if stop.code else 0
     try:
@@ -51,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     capture.add_argument("--hand", default="auto", choices=("auto", "right", "left", "both"), help="the person's own")
     capture.add_argument("--crop", type=crop, metavar="LEFT,TOP,SIDE", help="look at this square only, in pixels")
     capture.add_argument("--precision", default="exact", choices=PRECISIONS, help="of the dice engine")
+    capture.add_argument("--fix-contact", action="store_true", help="dice engine: bring hands that touch to the skin")
     capture.set_defaults(wrong=capture.error)
     return parser
 
@@ -61,7 +62,7 @@ def _capture(options: argparse.Namespace) -> None:
     fresh_scene()
     collection = api.capture(
         options.photo.absolute(), engine=options.engine, hand=options.hand, crop=options.crop,
-        precision=options.precision, report=_report,
+        precision=options.precision, fix_contact=options.fix_contact, report=_report,
     )  # fmt: skip
     try:
         bpy.ops.wm.save_as_mainfile(filepath=str(output))

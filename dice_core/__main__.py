@@ -85,6 +85,10 @@ def _describe_capture(capture: argparse.ArgumentParser) -> None:
         help="dice engine: who poses the bodies; others than own must be installed (default: own)",
     )  # fmt: skip
     capture.add_argument(
+        "--fix-contact", action="store_true",
+        help="dice engine: bring hands that touch to the skin, and let none sink in deeper than skin gives way",
+    )  # fmt: skip
+    capture.add_argument(
         "--renderer", default="own", choices=["own", "pytorch3d"],
         help="who draws the preview; others than own must be installed (default: own)",
     )
@@ -148,14 +152,15 @@ def _capture(options: argparse.Namespace) -> int:
     from .result.preview import painter, write_preview
     from .result.store import save
 
-    if options.engine == "open" and (options.precision, options.body_layer) != ("exact", "own"):
-        options.wrong("--precision and --body-layer belong to --engine dice")
+    of_dice = (options.precision, options.body_layer, options.fix_contact)
+    if options.engine == "open" and of_dice != ("exact", "own", False):
+        options.wrong("--precision, --body-layer and --fix-contact belong to --engine dice")
     if options.renderer != "own" and not options.preview:
         options.wrong("--renderer needs --preview")
     painter(options.renderer)  # what is missing is said before the work is done
     capture = Pipeline().capture(
         options.photo, engine=options.engine, hand=options.hand, crop=options.crop, precision=options.precision,
-        body_layer=options.body_layer, report=_report,
+        body_layer=options.body_layer, fix_contact=options.fix_contact, report=_report,
     )  # fmt: skip
     output = options.output or options.photo.with_suffix(".npz")
     save(output, capture)

@@ -86,13 +86,14 @@ class Client:
         hand: str = "auto",
         crop: Crop | None = None,
         precision: str = "exact",
+        fix_contact: bool = False,
     ) -> int:
         """Ask for a capture of a file, or of an (h, w, 3) uint8 RGB array; gives the job's number."""
         self.job += 1
         arrays = {} if image is None else {"image": image}
         file = os.path.abspath(path) if path else ""  # the process works in another folder
         box = [float(value) for value in crop or ()]
-        self._send(protocol.CaptureRequest(self.job, engine, hand, file, source, arrays, box, precision))
+        self._send(protocol.CaptureRequest(self.job, engine, hand, file, source, arrays, box, precision, fix_contact))
         if self._death:  # before this job had a number, so nobody would see that the event concerns it
             self.events.put(protocol.Failure.of(self.job, self._death))
         return self.job

@@ -27,10 +27,12 @@ class Pipeline:
 
     def __init__(self, runtime: Path | None = None) -> None:
         self.runtime = runtime or runtime_dir()
-        self._engines: dict[tuple[str, ...], Engine] = {}
+        self._engines: dict[tuple[str | bool, ...], Engine] = {}
 
-    def engine(self, name: str, precision: str = "exact", body_layer: str = "own") -> Engine:
-        """The engine of that name, loaded. The open engine has neither precisions nor body layers.
+    def engine(
+        self, name: str, precision: str = "exact", body_layer: str = "own", fix_contact: bool = False
+    ) -> Engine:
+        """The engine of that name, loaded. The other options are the dice engine's; the open one has none.
 
         Raises
         ------
@@ -39,13 +41,13 @@ class Pipeline:
         """
         _check("engine", name, ENGINES)
         _check("precision", precision, PRECISIONS)
-        key = (name,) if name == "open" else (name, precision, body_layer)
+        key = (name,) if name == "open" else (name, precision, body_layer, fix_contact)
         if key not in self._engines:
             self._engines.pop(next((other for other in self._engines if other[0] == name), key), None)  # one is enough
-            self._engines[key] = self._load(name, precision, body_layer)
+            self._engines[key] = self._load(name, precision, body_layer, fix_contact)
         return self._engines[key]
 
-    def _load(self, name: str, precision: str, body_layer: str) -> Engine:
+    def _load(self, name: str, precision: str, body_layer: str, fix_contact: bool) -> Engine:
         if name == "open":
             from .engines.open import OpenEngine
 
@@ -57,12 +59,14 @@ class Pipeline:
                 f"The dice engine needs {error.name}, which is not installed.",
                 f"Run {install_command('--engine dice')}.",
             ) from error
-        return DiceEngine(models_dir(self.runtime), official_models_dir(), precision, body_layer)  # type: ignore[arg-type]
+        return DiceEngine(
+            models_dir(self.runtime), official_models_dir(), precision, body_layer, fix_contact  # type: ignore[arg-type]
+        )  # fmt: skip
 
     def capture(
         self, picture: str | Path | NDArray[np.uint8], *, engine: str = "open", hand: str = "auto",
-        crop: Crop | None = None, precision: str = "exact", body_layer: str = "own", source: str = "",
-        report: Progress = silent,
+        crop: Crop | None = None, precision: str = "exact", body_layer: str = "own",
+        fix_contact: bool = False, source: str = "", report: Progress = silent,
     ) -> Capture:
         """Capture one picture.
 
@@ -72,7 +76,7 @@ class Pipeline:
             A file, or an (h, w, 3) uint8 RGB array.
         engine, hand, crop
             See `engines.base`.
-        precision, body_layer
+        precision, body_layer, fix_contact
             See `engines.dice`.
         source
             What to call an array.
@@ -88,7 +92,8 @@ class Pipeline:
         _check("hand", hand, HAND_CHOICES)
         report("loading", 0.0)
         frame = from_array(picture, source) if isinstance(picture, np.ndarray) else read_picture(Path(picture))
-        return self.engine(engine, precision, body_layer).capture(frame, hand, report, crop)  # type: ignore[arg-type]
+        chosen = self.engine(engine, precision, body_layer, fix_contact)
+        return chosen.capture(frame, hand, report, crop)  # type: ignore[arg-type]
 
 
 def _check(what: str, value: str, choices: tuple[str, ...]) -> None:

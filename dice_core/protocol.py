@@ -47,6 +47,7 @@ class CaptureRequest:
     arrays: dict[str, NDArray] = field(default_factory=dict)
     crop: list[float] = field(default_factory=list)
     precision: str = "exact"
+    fix_contact: bool = False
 
 
 @dataclass(frozen=True)

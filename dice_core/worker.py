@@ -62,6 +62,7 @@ class Worker:
                 hand=request.hand,
                 crop=request.crop or None,  # type: ignore[arg-type]
                 precision=request.precision,
+                fix_contact=request.fix_contact,
                 source=request.source,
                 report=report,
             )

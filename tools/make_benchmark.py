@@ -38,8 +38,8 @@ from tools.benchmark.cases import Case, cases  # noqa: E402
 from tools.benchmark.check import complaint  # noqa: E402
 from tools.benchmark.figures import figures, truth  # noqa: E402
 
-PEOPLE = 5
-SAMPLES, QUALITY = 20, 93
+PEOPLE = 3
+SAMPLES, QUALITY = 12, 93
 LOOKS, CAMERA = 1000, 2000  # which of a seed's random numbers decide about them
 FILM = 36.0  # mm, the long side that the 35 mm equivalent of a focal length refers to
 

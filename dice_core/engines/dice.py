@@ -15,12 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..body.bodies import Bodies
-from ..body.kinds import KINDS, missing
+from ..body.kinds import KINDS, converted, missing
+from ..body.official import load
 from ..body.openbody import head_model
 from ..errors import DiceError, NothingFound, NotInstalled
 from ..evaluate.plausibility import judge
 from ..fit.camera import guess_camera
 from ..fit.head import face_width
+from ..interaction.fix import Claim, SoftHead, fix
 from ..landmarks.litert import FaceLandmarks, HandLandmarks, Landmarker
 from ..landmarks.people import OWN, assign_sides, distance, find_people
 from ..landmarks.regions import Region
@@ -35,6 +37,9 @@ from .runs import Run, answers, one_head
 
 SIZES = {"hand_sub": 195, "hand": 778, "head_sub2": 559, "head_sub1": 1675, "head": 5023, "cells": 49}
 STAGES = ("landmarks", "network", "bodies")
+FIX = "contact"  # one more stage, where contact is fixed
+SOFTNESS = 0.3  # 0..1, of a head without a file that says how stiff it is
+FAR_MOVED = 60.0  # mm, which the fix of a contact takes for more than a mistake about depth
 FAR_OFF = 25.0  # % of the face's width: not a poor answer but a wrong one
 PARAMETERS = ("cam_param", "presence", "rh_betas", "rh_transl", "rh_rot", "rh_pose", "face_shape", "face_exp",
               "face_pose", "face_rot", "face_transl")  # fmt: skip
@@ -76,6 +81,8 @@ class DiceEngine:
         See `network.device`.
     body_layer
         See `network.extras`.
+    fix_contact
+        Bring the hands that the network says touch to the skin, and deform the skin anew, see `interaction.fix`.
 
     Raises
     ------
@@ -86,12 +93,15 @@ class DiceEngine:
     name = "dice"
 
     def __init__(
-        self, landmarks: Path, models: Path, precision: Precision = "exact", body_layer: str = "own"
-    ) -> None:
+        self, landmarks: Path, models: Path, precision: Precision = "exact", body_layer: str = "own",
+        fix_contact: bool = False,
+    ) -> None:  # fmt: skip
         _check_files(models)
         bodies = Bodies.load(models)
         self.bodies = with_body_layer(bodies, body_layer)
         self.counterparts = bodies.flame.counterparts()
+        self.softness = _softness(models) if fix_contact else None
+        self.stages = (*STAGES, FIX) if fix_contact else STAGES
         self.landmarker = Landmarker(landmarks)
         self.runner = Runner(lambda: _network(models), bodies.templates(), device.choose(), precision)
 
@@ -101,7 +111,7 @@ class DiceEngine:
 
     def capture(self, frame: Frame, hand: HandChoice, report: Progress, crop: Crop | None = None) -> Capture:
         """See `Engine.capture`. The network sees a crop that is given as it is, whatever the detector finds in it."""
-        clock = Clock(STAGES, report)
+        clock = Clock(self.stages, report)
         with clock("landmarks"):
             sought = self._seek(frame, hand, crop)
         with clock("network"):
@@ -114,6 +124,10 @@ class DiceEngine:
         presence = max(run.presence for run in runs)
         if not sought.hands and crop is None:
             head, hands, presence = _untouched(head), (), 0.0
+        fixed: tuple[str, ...] = ()
+        if self.softness is not None:
+            with clock(FIX):
+                head, hands, fixed = self._fix(head, hands, runs, self.softness)
         camera = runs[0].camera
         quality = _quality(camera, head, hands, sought)
         return Capture(
@@ -128,7 +142,7 @@ class DiceEngine:
             params={"crop": to_picture} | _params(prediction, sought.sides),
             quality=quality,
             timings=clock.seconds,
-            notes=(*sought.notes, *_doubts(quality), *self.runner.notes),
+            notes=(*sought.notes, *fixed, *_doubts(quality), *self.runner.notes),
         )
 
     def _seek(self, frame: Frame, hand: HandChoice, crop: Crop | None) -> _Sought:
@@ -150,6 +164,28 @@ class DiceEngine:
         large = f"The head fills {share:.0%} of the crop, more than in the pictures that the network was trained on."
         notes = alone + ((large,) if share > LARGE_HEAD else ())
         return _Sought(region, face, hands, _sides(hands) or ("right",), notes)
+
+    def _fix(self, head: Head, hands: tuple[Hand, ...], runs: list[Run], softness: NDArray
+             ) -> tuple[Head, tuple[Hand, ...], tuple[str, ...]]:  # fmt: skip
+        """Head and hands with the contact fixed, and what was done, in words."""
+        claims = {
+            index: claim for index, (hand, run) in enumerate(zip(hands, runs, strict=False))
+            if run.presence > PRESENT and (claim := Claim(hand.vertices, hand.faces, hand.contact)).touches
+        }  # fmt: skip
+        if not claims:
+            return head, hands, ("There was no contact to fix: the network sees no hand that touches.",)
+        soft = SoftHead(head.vertices, head.faces, self.bodies.deformable[:, 0] == 0, softness)
+        fixed = fix(soft, head.contact, list(claims.values()))
+        placed, moves = list(hands), []
+        for index, motion, contact in zip(claims, fixed.motions, fixed.hand_contacts, strict=True):
+            hand = hands[index]
+            vertices, joints = (motion(points).astype(np.float32) for points in (hand.vertices, hand.joints))
+            placed[index] = replace(hand, vertices=vertices, joints=joints, contact=contact)
+            moved = 1000 * float(np.linalg.norm(vertices - hand.vertices, axis=1).mean())
+            doubtful = ", so far that this result is doubtful" if moved > FAR_MOVED else ""
+            moves.append(f"the {hand.side} hand was moved by {moved:.1f} mm{doubtful}")
+        head = replace(head, deformation=fixed.deformation, contact=fixed.head_contact)
+        return head, tuple(placed), (f"Contact was fixed: {' and '.join(moves)}.",)
 
     def _predict(self, frame: Frame, sought: _Sought) -> Prediction:
         """Of each side sought; a crop is a mirror image for the left one."""
@@ -177,6 +213,13 @@ def _network(models: Path) -> DiceNetwork:
             "Convert the model.bin of the DICE release.",
         )
     return network
+
+
+def _softness(models: Path) -> NDArray:
+    """(V,) 0..1, by the user's file where it was converted."""
+    if not converted(models, "stiffness_final").is_file():
+        return np.full(SIZES["head"], SOFTNESS)
+    return 1 - load(models, "stiffness_final")["stiffness"]
 
 
 def _sides(hands: dict[Side, HandLandmarks]) -> tuple[Side, ...]:

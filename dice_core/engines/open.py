@@ -25,7 +25,7 @@ from ..types import Camera, Capture, ContactState, Crop, Frame, Hand, HandChoice
 from .base import BETTER_PICTURE, OPEN_DEVICE, Clock
 
 STAGES = ("landmarks", "head", "hands", "placement", "contact", "deformation")
-PRESS_FLOOR, PRESS_SOFT = 0.001, 0.009  # metres that skin over bone and the softest skin may be pressed in
+PRESS_FLOOR, PRESS_SOFT = 0.001, 0.004  # metres that skin over bone and the softest skin may be pressed in
 RANKING: tuple[ContactState, ...] = ("touch", "unsure", "no-touch")
 
 
@@ -109,16 +109,16 @@ class OpenEngine:
         total = np.zeros(len(self.head.mean), np.float32)
         for hand in hands:
             hand.contact = np.zeros(len(hand.fit.vertices), np.float32)
-            if head is None or surface is None or not _touching(hand):
+            if head is None or surface is None or hand.placement is None or not _may_touch(hand):
                 continue
-            on_head, hand.contact = mutual_contact(
-                surface, _surface(hand), head.vertices, hand.fit.vertices, self.skin
-            )
-            total = np.maximum(total, on_head)
+            on_head, on_hand = mutual_contact(surface, _surface(hand), head.vertices, hand.fit.vertices, self.skin)
+            sure = 1.0 if _touches(hand) else hand.placement.probability
+            hand.contact = np.float32(sure) * on_hand
+            total = np.maximum(total, np.float32(sure) * on_head)
         return total
 
     def _deformation(self, head: HeadFit | None, surface: Surface | None, hands: list[_Hand]) -> NDArray[np.float32]:
-        pushing = [_surface(hand) for hand in hands if _touching(hand)]
+        pushing = [_surface(hand) for hand in hands if _touches(hand)]
         if head is None or surface is None or not pushing:
             return np.zeros_like(self.head.mean, np.float32)
         return deformation(self.flesh, head.vertices, surface, pushing)
@@ -156,11 +156,16 @@ def _chosen(hands: list[_Hand], choice: HandChoice) -> list[_Hand]:
     placed = [hand for hand in hands if hand.placement is not None]
     if choice != "auto" or not placed:
         return hands
-    return [hand for hand in placed if _touching(hand)] or [min(placed, key=lambda hand: hand.placement.gap)]  # type: ignore[union-attr]
+    return [hand for hand in placed if _may_touch(hand)] or [min(placed, key=lambda hand: hand.placement.gap)]  # type: ignore[union-attr]
 
 
-def _touching(hand: _Hand) -> bool:
+def _may_touch(hand: _Hand) -> bool:
     return hand.placement is not None and hand.placement.state != "no-touch"
+
+
+def _touches(hand: _Hand) -> bool:
+    """Skin only gives way where it is sure that a hand touches."""
+    return hand.placement is not None and hand.placement.state == "touch"
 
 
 def _contact_state(head: HeadFit | None, hands: list[_Hand]) -> dict:

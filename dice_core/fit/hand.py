@@ -18,6 +18,7 @@ from ..types import Camera
 from .least_squares import minimise
 
 PIXEL_NOISE = 0.03  # of the hand's size in the picture
+OUTLIER = 2.5  # sigmas beyond which a landmark loses its pull
 WORLD_NOISE, TILT_NOISE = 0.015, 0.25  # metres; radians
 DEPTH_NOISE = 0.1  # of the distance: how far the hand's may differ from the face's
 ANATOMY_WEIGHT = 0.4
@@ -115,7 +116,7 @@ class HandProblem:
         screen = motion.joints[..., :2] / depth
         moved = motion.joints_by[..., :2, :] - screen[..., None] * motion.joints_by[..., 2:, :]
         by = moved * (self.focal / self.pixel_sigma) / depth[..., None]
-        return (self.focal * screen + self.principal - self.seen.points) / self.pixel_sigma, by
+        return cauchy((self.focal * screen + self.principal - self.seen.points) / self.pixel_sigma, by)
 
     def _shape(self, motion: Motion) -> tuple[NDArray, NDArray]:
         """In units of the mean hand: in the posed hand's own, a smaller hand would seem a better one."""
@@ -168,6 +169,14 @@ class HandProblem:
             angles[0] *= 0.5
             x[POSE].reshape(15, 3)[:, 1] = angles.ravel()
         return x
+
+
+def cauchy(residuals: NDArray, by: NDArray) -> tuple[NDArray, NDArray]:
+    """Residuals (...) and derivatives (..., P) whose squares are Cauchy's loss: beyond OUTLIER they pull less."""
+    squared = (residuals / OUTLIER) ** 2
+    softened = OUTLIER * np.sqrt(np.log1p(squared)) * np.sign(residuals)
+    slope = np.where(squared > 1e-8, residuals / np.where(softened == 0, 1, softened) / (1 + squared), 1.0)
+    return softened, by * slope[..., None]
 
 
 def _lengths(joints: NDArray) -> NDArray:

@@ -23,8 +23,8 @@ from .least_squares import minimise
 SEARCH, STEPS = 0.25, 31  # of the distance, either way
 SURE_GAP, FAR_GAP = 0.006, 0.015  # metres between the surfaces: touching below, apart above
 SURE_SHIFT, FAR_SHIFT = 0.16, 0.24  # relative change of distance that touching would need
-SURFACE_NOISE, PULL_NOISE = 0.002, 0.002  # metres
-PRESS = 0.002  # metres that the part is pressed in
+SURFACE_NOISE, PULL_NOISE, SLIDE_NOISE = 0.002, 0.002, 0.012  # metres
+PRESS = 0.0015  # metres that the part is pressed in
 PULLED = 3  # vertices of a part that are drawn to the skin
 RESTING, REST_STRENGTH = 0.008, 0.5  # metres from the skin at which other fingertips are drawn, too, but less
 REACH = 0.05  # metres from the skin at which its nearest point still says something
@@ -202,7 +202,16 @@ class _Planes:
         low_by = by * ((low < 0) / SURFACE_NOISE)[..., None]
         drawn = (np.take_along_axis(height, self.pulled, 1) + PRESS) * self.wanted
         drawn_by = np.take_along_axis(by, self.pulled[..., None], 1) * self.wanted[..., None]
-        return np.c_[low, drawn], np.concatenate([low_by, drawn_by], axis=1)
+        slid, slid_by = self._slid(vertices, vertices_by)
+        return np.c_[low, drawn, slid], np.concatenate([low_by, drawn_by, slid_by], axis=1)
+
+    def _slid(self, vertices: NDArray, vertices_by: NDArray) -> tuple[NDArray, NDArray]:
+        """The vertices that are drawn stay near the nearest point: beyond its surroundings the plane is no skin."""
+        pick = np.arange(len(vertices))[:, None], self.pulled
+        offset, by = vertices[pick] - self.point[pick], vertices_by[pick]
+        weight = self.wanted * PULL_NOISE / SLIDE_NOISE
+        shape = len(vertices), -1
+        return (offset * weight[..., None]).reshape(shape), (by * weight[..., None, None]).reshape(*shape, by.shape[-1])
 
 
 def _back_off(vertices: NDArray, head: Surface, allowed: NDArray) -> NDArray:

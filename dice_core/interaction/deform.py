@@ -42,7 +42,7 @@ def deformation(flesh: Flesh, vertices: NDArray, head: Surface, hands: Sequence[
 
     Returns
     -------
-    (V, 3) metres to add to the vertices; exactly zero when nothing penetrates.
+    (V, 3) metres to add to the vertices; exactly zero when nothing penetrates, or nothing can move.
     """
     result = np.zeros_like(vertices)
     points = np.vstack([dense(hand) for hand in hands])
@@ -52,7 +52,11 @@ def deformation(flesh: Flesh, vertices: NDArray, head: Surface, hands: Sequence[
         return result.astype(np.float32)
     pressed = cKDTree(nearest.point[inside])
     region = np.flatnonzero(flesh.movable & np.isfinite(pressed.query(vertices, distance_upper_bound=REACH)[0]))
+    if not len(region):  # only what is hard, or still, is pressed
+        return result.astype(np.float32)
     sheet = Sheet(flesh, vertices, region)
+    if not len(sheet.skin_faces):
+        return result.astype(np.float32)
     watched = points[np.abs(nearest.distance) < DEEPEST]
     pushed, moved = np.zeros((len(region), 3)), np.zeros((len(region), 3))
     for _ in range(ROUNDS):

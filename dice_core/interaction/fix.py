@@ -23,13 +23,15 @@ from .deform import deformation
 from .distance import Nearest, Surface
 from .sheet import Flesh
 
+REACH = 0.05  # metres from a hand within which what is said of the head concerns it
 SAID = 0.5  # probability from which a vertex is said to touch
 PRESS = 0.004  # metres that soft tissue may be pressed in
 LEFT = 0.002  # metres of penetration that may remain in the end
 MARGIN = 0.0001  # metres: results are rounded to float32
-TOUCH_NOISE, PRESS_NOISE, OUTLIER = 0.001, 0.0005, 0.01  # metres; from OUTLIER on a distance pulls no more strongly
+TOUCH_NOISE, PRESS_NOISE, OUTLIER = 0.0015, 0.0005, 0.01  # metres; from OUTLIER on a distance pulls no more strongly
 SIDEWAYS, ALONG = 0.003, 0.04  # metres that a hand may well move across and along the line of sight
-TURN = 0.15  # radians that it may well turn
+TURN = 0.1  # radians that it may well turn
+SEARCH, STARTS = 0.06, 31  # metres either way along the line of sight, from where the least squares may start
 STEPS, LONGEST, SETTLED = 40, 0.02, 1e-5  # of the least squares, metres
 ROUNDS = 6  # of deforming and backing off
 STEP, GROWTH = 0.0005, 1.2  # metres, least step backwards and how it grows
@@ -54,6 +56,7 @@ class Claim:
 
     @property
     def touches(self) -> bool:
+        """Whether any vertex is said to touch."""
         return bool((self.contact >= SAID).any())
 
 
@@ -70,9 +73,11 @@ class Motion:
         return (points - self.pivot) @ self.rotation.T + self.pivot + self.shift
 
     def undone(self, points: NDArray) -> NDArray:
+        """Where moved points were."""
         return (points - self.pivot - self.shift) @ self.rotation + self.pivot
 
     def shifted(self, shift: NDArray) -> Motion:
+        """The same, and further by (3,) metres."""
         return replace(self, shift=self.shift + shift)
 
 
@@ -148,7 +153,7 @@ def fix(head: SoftHead, head_contact: NDArray, hands: Sequence[Claim]) -> Fixed:
     said = np.flatnonzero((head_contact >= SAID) & head.flesh.skin)
     surfaces = [_surface(hand.vertices, hand.faces) for hand in hands]
     apart = [surface.nearest(head.vertices[said]).distance for surface in surfaces]
-    owner = np.argmin(apart, axis=0)
+    owner = np.where(np.min(apart, axis=0) < REACH, np.argmin(apart, axis=0), -1)
     motions = []
     for index, (hand, surface) in enumerate(zip(hands, surfaces, strict=True)):
         motion = laid(head, hand, surface, head.vertices[said[owner == index]])
@@ -178,24 +183,11 @@ def laid(head: SoftHead, hand: Claim, surface: Surface, touched: NDArray) -> Mot
     touched
         (K, 3) points of the head that this hand is said to touch.
     """
-    touching = hand.contact >= SAID
-    motion = Motion(hand.vertices[touching].mean(0), np.eye(3), np.zeros(3))
+    place = Motion(hand.vertices[hand.contact >= SAID].mean(0), np.eye(3), np.zeros(3))
+    starts = [place.shifted(TO_CAMERA * distance) for distance in np.linspace(-SEARCH, SEARCH, STARTS)]
+    motion = min(starts, key=lambda start: _rows(head, hand, surface, touched, start).cost)
     for _ in range(STEPS):
-        rows = _Rows(motion.pivot + motion.shift)
-        vertices = motion(hand.vertices)
-        nearest = head.nearest(vertices)
-        drawn = touching & ~nearest.on_cap
-        rows.draw(nearest.distance[drawn], nearest.normal[drawn], vertices[drawn])
-        deep = (nearest.distance < -PRESS) & ~nearest.on_cap
-        rows.add(nearest.distance[deep] + PRESS, nearest.normal[deep], vertices[deep], 1 / PRESS_NOISE)
-        back = surface.nearest(motion.undone(touched))
-        normal = back.normal @ motion.rotation.T
-        rows.draw(np.where(back.on_cap, 0, back.distance), -normal, touched)
-        for axis, noise in zip(np.eye(3), (SIDEWAYS, SIDEWAYS, ALONG), strict=True):
-            moved = (vertices - hand.vertices) @ axis
-            rows.add(moved, np.broadcast_to(axis, vertices.shape), vertices, 1 / noise)
-        rows.turned(Rotation.from_matrix(motion.rotation).as_rotvec() / TURN)
-        turn, shift = rows.solution()
+        turn, shift = _rows(head, hand, surface, touched, motion).solution()
         rotation = Rotation.from_rotvec(turn).as_matrix() @ motion.rotation
         motion = Motion(motion.pivot, rotation, motion.shift + shift)
         if max(np.abs(shift).max(), 0.1 * np.abs(turn).max()) < SETTLED:
@@ -203,12 +195,29 @@ def laid(head: SoftHead, hand: Claim, surface: Surface, touched: NDArray) -> Mot
     return motion
 
 
+def _rows(head: SoftHead, hand: Claim, surface: Surface, touched: NDArray, motion: Motion) -> _Rows:
+    """What is wrong where the hand is now, and what it costs to be there."""
+    rows = _Rows(motion.pivot + motion.shift)
+    vertices = motion(hand.vertices)
+    nearest = head.nearest(vertices)
+    drawn = (hand.contact >= SAID) & ~nearest.on_cap
+    rows.draw(nearest.distance[drawn], nearest.normal[drawn], vertices[drawn])
+    deep = (nearest.distance < -PRESS) & ~nearest.on_cap
+    rows.add(nearest.distance[deep] + PRESS, nearest.normal[deep], vertices[deep], 1 / PRESS_NOISE)
+    back = surface.nearest(motion.undone(touched))
+    rows.draw(np.where(back.on_cap, 0, back.distance), -back.normal @ motion.rotation.T, touched)
+    for axis, noise in zip(np.eye(3), (SIDEWAYS, SIDEWAYS, ALONG), strict=True):
+        rows.add((vertices - hand.vertices) @ axis, np.broadcast_to(axis, vertices.shape), vertices, 1 / noise)
+    rows.turned(Rotation.from_matrix(motion.rotation).as_rotvec())
+    return rows
+
+
 class _Rows:
     """Normal equations of a small motion: a turn about a centre, and a shift."""
 
     def __init__(self, centre: NDArray) -> None:
         self.centre = centre
-        self.matrix, self.side = np.zeros((6, 6)), np.zeros(6)
+        self.matrix, self.side, self.cost = np.zeros((6, 6)), np.zeros(6), 0.0
 
     def add(self, residual: NDArray, normal: NDArray, at: NDArray, weight: NDArray | float) -> None:
         """(N,) metres that change as (N, 3) points move along their normals; by their mean square."""
@@ -217,6 +226,7 @@ class _Rows:
             scale = np.broadcast_to(weight, residual.shape) / np.sqrt(len(residual))
             self.matrix += (by * scale[:, None]).T @ (by * scale[:, None])
             self.side -= (by * scale[:, None]).T @ (residual * scale)
+            self.cost += float(((residual * scale) ** 2).sum())
 
     def draw(self, distance: NDArray, normal: NDArray, at: NDArray) -> None:
         """Distances that should vanish; far ones pull no more strongly than near ones."""
@@ -224,9 +234,10 @@ class _Rows:
         self.add(distance, normal, at, 1 / TOUCH_NOISE / np.sqrt(far))
 
     def turned(self, turn: NDArray) -> None:
-        """The whole turn so far, in TURN."""
+        """The whole turn so far."""
         self.matrix[:3, :3] += np.eye(3) / TURN**2
-        self.side[:3] -= turn / TURN
+        self.side[:3] -= turn / TURN**2
+        self.cost += float((turn**2).sum()) / TURN**2
 
     def solution(self) -> tuple[NDArray, NDArray]:
         found = np.linalg.solve(self.matrix + 1e-9 * np.trace(self.matrix) * np.eye(6), self.side)
@@ -236,15 +247,13 @@ class _Rows:
 
 def _deformed(head: SoftHead, hands: Sequence[Claim], motions: list[Motion]) -> tuple[list[Motion], NDArray]:
     """The skin gives way; hands that are still in it back off, and it gives way anew."""
-    for last in [False] * ROUNDS + [True]:
+    for _ in range(ROUNDS):
         displaced = deformation(head.flesh, head.vertices, head.surfaces[0], [
             _surface(motion(hand.vertices), hand.faces) for hand, motion in zip(hands, motions, strict=True)
         ])  # fmt: skip
         left = [head.penetrated(motion(hand.vertices), displaced) for hand, motion in zip(hands, motions, strict=True)]
         if max(left) <= LEFT - MARGIN:
             return motions, displaced
-        if last:
-            break
         motions = [
             motion.shifted(TO_CAMERA * max(over - LEFT + MARGIN, STEP)) if over > LEFT - MARGIN else motion
             for motion, over in zip(motions, left, strict=True)
@@ -256,8 +265,8 @@ def _deformed(head: SoftHead, hands: Sequence[Claim], motions: list[Motion]) -> 
 
 def _backed_off(motion: Motion, hand: Claim, head: SoftHead, limit: float, depth: Callable[[NDArray], float]
                 ) -> Motion:
-    """Towards the camera until no vertex is deeper than the limit; hardly further, as a shift that is no longer than
-    what is too deep cannot be too far."""
+    """Towards the camera until no vertex is deeper than the limit, and hardly further: a shift by no more than what is
+    too deep is never too long, and longer ones come only when those do not help."""
     least = STEP
     while (over := depth(motion(hand.vertices)) - limit) > 0:
         motion = motion.shifted(TO_CAMERA * max(over, least))

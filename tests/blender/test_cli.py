@@ -9,7 +9,8 @@ from pathlib import Path
 import bpy
 import fake_runtime
 import pytest
-from dice_capture.dice_blender import cli
+from dice_capture.dice_blender import capture_job, cli
+from dice_capture.dice_core.types import Capture
 from synthetic import LANDSCAPE, capture, gradient, write_picture
 
 pytestmark = pytest.mark.usefixtures("registered")
@@ -41,6 +42,20 @@ def test_notes_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys:
     assert "note: The first.\nnote: The second.\n" in capsys.readouterr().out
 
 
+def test_choices_reach_the_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[capture_job.Request] = []
+    run = capture_job.run
+
+    def recorded(photo: object, request: capture_job.Request, **chosen: object) -> Capture:
+        asked.append(request)
+        return run(photo, request, **chosen)
+
+    monkeypatch.setattr(capture_job, "run", recorded)
+    options = "--engine dice --precision fast --fix-contact --crop 1,2,30 --hand left"
+    assert cli.main(["capture", picture(tmp_path), "-o", str(tmp_path / "scene.blend"), *options.split()]) == 0
+    assert asked == [capture_job.Request("dice", "left", (1, 2, 30), "fast", True)]
+
+
 @pytest.mark.parametrize(
     ("given", "written"), [("shot", "shot.blend"), ("shot.v2", "shot.v2.blend"), ("Shot.BLEND", "Shot.BLEND")]
 )
@@ -59,7 +74,9 @@ def test_an_error_is_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
 @pytest.mark.parametrize(
     "arguments",
     ["", "capture", "capture a.png", "render a.png"]
-    + [f"capture a.png -o b {option}" for option in ("--hand no", "--engine x", "--precision fast", "--crop 1,2")],
+    + [f"capture a.png -o b {option}" for option in (
+        "--hand no", "--engine x", "--precision fast", "--fix-contact", "--crop 1,2"
+    )],  # fmt: skip
 )
 def test_wrong_usage_is_2(arguments: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(arguments.split()) == 2

@@ -156,9 +156,19 @@ def test_a_chosen_precision_is_used(command, sample, official_models, tmp_path):
     assert meaning("fast", choose()) or choose().kind == "cuda"
 
 
+def test_contact_is_fixed_when_asked_for(command, sample, official_models, tmp_path):
+    """The made-up bodies are nonsense, but in the end nothing is inside them, and what was done is said."""
+    for options in ([], ["--fix-contact"]):
+        ran = command("capture", sample, "--engine", "dice", *options, "-o", "r.npz", DICE_MODELS=str(official_models))
+        assert ran.code == 0, ran.err
+        assert ("note: Contact was fixed: the right hand was moved by" in ran.out) == bool(options)
+    assert load(tmp_path / "r.npz").quality["penetration_mm"] <= 2
+
+
 @pytest.mark.parametrize(
     "options, word",
     [(["--precision", "fast"], "--engine dice"), (["--body-layer", "smplx"], "--engine dice"),
+     (["--fix-contact"], "--engine dice"),
      (["--engine", "dice", "--renderer", "pytorch3d"], "--preview")],
 )  # fmt: skip
 def test_options_that_would_do_nothing_are_wrong_usage(options, word, command, sample, tmp_path):
@@ -202,7 +212,7 @@ def test_a_folder_of_nothing_useful_is_no_success(command, tmp_path):
 
 
 def test_the_worker_does_the_same(runtime, official_models, sample, monkeypatch):
-    """Blender's way: crop and precision cross the wire, the notes come back, the engine stays loaded."""
+    """Blender's way: crop and choices cross the wire, the notes come back, the engine stays loaded."""
     monkeypatch.setenv("DICE_MODELS", str(official_models))
     here = Pipeline(runtime).capture(sample, engine="dice", crop=(60.0, 40.0, 640.0))
     client = Client(runtime)
@@ -213,6 +223,8 @@ def test_the_worker_does_the_same(runtime, official_models, sample, monkeypatch)
             assert np.allclose(there.head.vertices, here.head.vertices, atol=1e-4)
             assert np.array_equal(there.params["crop"], here.params["crop"])
         assert there.notes == (*here.notes, *filter(None, [meaning("fast", choose())]))
+        client.submit(str(sample), engine="dice", crop=(60.0, 40.0, 640.0), fix_contact=True)
+        assert "Contact was fixed" in " ".join(finish(client).notes)
         client.submit(str(sample), engine="dice", crop=(9000.0, 0.0, 100.0))
         with pytest.raises(DiceError, match="lies outside"):
             finish(client)
@@ -229,6 +241,8 @@ def test_engines_are_loaded_once(runtime, official_models, monkeypatch):
     exact = pipeline.engine("dice")
     assert pipeline.engine("dice") is exact and pipeline.engine("open") is pipeline.engine("open", "fast", "smplx")
     assert pipeline.engine("dice", "fast") is not exact
+    fixing = pipeline.engine("dice", fix_contact=True)
+    assert pipeline.engine("dice", fix_contact=True) is fixing and pipeline.engine("dice") is not fixing
     with pytest.raises(DiceError, match="no precision 'half'"):
         pipeline.engine("dice", "half")
     with pytest.raises(NotInstalled, match="no body layer 'clay'"):

@@ -34,7 +34,7 @@ MESSAGES = [
     protocol.Result(4, ARRAYS),
     protocol.Result(5),
     protocol.Failure(4, "MediaError", "What\nhappened.", "What to do."),
-    protocol.CaptureRequest(5, "dice", path="a.png", crop=[10.5, 20.0, 300.0], precision="fast"),
+    protocol.CaptureRequest(5, "dice", path="a.png", crop=[10.5, 20.0, 300.0], precision="fast", fix_contact=True),
 ]
 
 

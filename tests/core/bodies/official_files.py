@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.spatial import ConvexHull
 
 V_HAND, V_HEAD = 778, 5023
 PARENTS = {16: [-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 0, 10, 11, 0, 13, 14], 5: [-1, 0, 1, 1, 1]}
@@ -124,6 +125,36 @@ def mano_data() -> dict[str, Any]:
 
 def flame_data() -> dict[str, Any]:
     return model_data(V_HEAD, 9976, 400, 5, 2)
+
+
+def ball(vertices: int, rim: int, radius: float, middle: tuple[float, float, float] = (0, 0, 0)
+         ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """A ball whose lowest part (+y) is cut off along a ring of so many vertices; closed without one."""
+    turns = np.arange(vertices - rim) * np.pi * (3 - 5**0.5)
+    height = np.linspace(-0.995, 0.9 if rim else 0.995, vertices - rim)
+    ring = 2 * np.pi * np.arange(rim) / max(rim, 1)
+    turns, height = np.append(turns, ring), np.append(height, np.full(rim, 0.93))
+    wide = np.sqrt(1 - height**2)
+    points = np.column_stack([wide * np.cos(turns), height, wide * np.sin(turns)])
+    faces = ConvexHull(points).simplices
+    faces = faces[~(faces >= vertices - rim).all(1)]
+    corners = points[faces]
+    inward = (np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]) * corners.mean(1)).sum(1) < 0
+    faces[inward] = faces[inward][:, ::-1]
+    return radius * points + middle, faces
+
+
+def head_ball(radius: float = 0.09) -> tuple[np.ndarray, np.ndarray]:
+    """As many vertices and faces as FLAME has: an open ball, and two eyeballs that look out of it in front (-z)."""
+    parts = [ball(3931, 60, radius), *(ball(546, 0, 0.01, (side, -0.02, -0.074)) for side in (-0.03, 0.03))]
+    starts = np.cumsum([0, *(len(points) for points, _ in parts[:-1])])
+    faces = [part[1] + start for part, start in zip(parts, starts, strict=True)]
+    return np.vstack([points for points, _ in parts]), np.vstack(faces)
+
+
+def hand_ball(radius: float = 0.03) -> tuple[np.ndarray, np.ndarray]:
+    """As many vertices and faces as MANO has: an open ball."""
+    return ball(V_HAND, 16, radius)
 
 
 def mano_pickle(data: dict[str, Any], **options: Any) -> bytes:

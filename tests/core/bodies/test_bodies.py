@@ -14,7 +14,7 @@ from scipy.spatial import ConvexHull
 from dice_core.body.bodies import Bodies, orthographic
 from dice_core.body.flame import rigid
 from dice_core.body.mano import DECAF_TIPS, decaf_keypoints
-from dice_core.body.topology import closed, rims, softness_weights
+from dice_core.body.topology import closed, pieces, rims, softness_weights
 from dice_core.convert import convert
 from dice_core.errors import NotInstalled
 from dice_core.evaluate.metrics import centred
@@ -207,6 +207,20 @@ def test_closing_a_ball_with_holes():
     assert rims(triangles) == [] and len(whole) == len(points) + 3
     assert 0.85 * volume(points, faces) < volume(whole, triangles) < volume(points, faces)
     assert np.array_equal(whole[: len(points)], points) and np.array_equal(triangles[: len(opened)], opened)
+
+
+def test_pieces_come_largest_first():
+    points, faces = ball()
+    few = np.array([[0, 1, 2], [2, 1, 3]])
+    small, large = few, faces + 4
+    found = pieces(np.vstack([small[:1], large, small[1:], [[len(points) + 4, len(points) + 5, len(points) + 6]]]))
+    assert [len(piece) for piece in found] == [len(faces), 2, 1]
+    assert np.array_equal(found[0], large) and np.array_equal(found[1], small)
+
+
+def test_golden_heads_are_of_three_pieces(golden_bodies):
+    assert len(pieces(golden_bodies.mano.faces)) == 1
+    assert len(pieces(golden_bodies.flame.faces)) == 3
 
 
 def test_two_holes_that_meet_in_a_vertex():
