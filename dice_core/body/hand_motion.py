@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How joints and vertices of the open hand move with its parameters: the derivatives that fits follow.
+"""How landmarks and vertices of the open hand move with its parameters: the derivatives that fits follow.
 
 A turn of a bone moves whatever hangs on it by omega x (point - bone), omega being the left Jacobian of the bone's
 rotation vector applied to the change of that vector (Sola et al. 2018, "A micro Lie theory", eq. 145).
@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from .openbody import HAND_PARAMETERS, POSE, SHAPES, TIP_REACH, HandModel
+from .openbody import HAND_PARAMETERS, POSE, SHAPES, HandModel
 from .skinning import forward_kinematics, rotation_matrices, skin
 
 
@@ -23,14 +23,14 @@ class Motion:
 
     Attributes
     ----------
-    joints, vertices
-        (n, 21, 3) in OpenPose order and (n, K, 3) the chosen vertices, metres.
-    joints_by, vertices_by
+    landmarks, vertices
+        (n, 21, 3) what the detector sees at the joints, in OpenPose order, and (n, K, 3) the chosen vertices, metres.
+    landmarks_by, vertices_by
         (n, 21, 3, HAND_PARAMETERS) and (n, K, 3, HAND_PARAMETERS).
     """
 
-    joints: NDArray
-    joints_by: NDArray
+    landmarks: NDArray
+    landmarks_by: NDArray
     vertices: NDArray
     vertices_by: NDArray
 
@@ -64,9 +64,24 @@ def hand_motion(model: HandModel, parameters: NDArray, chosen: NDArray) -> Motio
         for shape in model.joints_shape
     ]
     pose = _Pose(model, rest, rotations, positions, turns, pivots, sized)
-    joints, joints_by = _joints(pose, betas)
-    vertices, vertices_by = _vertices(pose, betas, np.asarray(chosen, np.int64))
-    return Motion(joints, joints_by, vertices, vertices_by)
+    chosen = np.asarray(chosen, np.int64)
+    marks = len(model.landmarks)
+    carried = _Carried(
+        np.concatenate([model.landmarks, model.mean[chosen]]),
+        np.concatenate([model.landmarks_shape, model.shape[:, chosen]], axis=1),
+        np.concatenate([np.eye(len(model.parents))[model.landmarks_bones], model.weights[chosen]]),
+    )
+    points, points_by = _points(pose, betas, carried)
+    return Motion(points[:, :marks], points_by[:, :marks], points[:, marks:], points_by[:, marks:])
+
+
+@dataclass(frozen=True)
+class _Carried:
+    """Points that hang on bones: (P, 3) at rest, (SHAPES, P, 3) by size, (P, B) weights."""
+
+    mean: NDArray
+    shape: NDArray
+    weights: NDArray
 
 
 @dataclass(frozen=True)
@@ -82,45 +97,20 @@ class _Pose:
     sized: list[NDArray]
 
 
-def _joints(pose: _Pose, betas: NDArray) -> tuple[NDArray, NDArray]:
-    model, count = pose.model, len(betas)
-    last = model.fingers[2::3]
-    tips = model.mean[model.tips] + np.tensordot(betas, model.shape[:, model.tips], 1)
-    reach = np.einsum("nbij,nbj->nbi", pose.rotations[:, last], TIP_REACH * (tips - pose.rest[:, last]))
-    joints = _openpose(pose.positions[:, 0], pose.positions[:, model.fingers], reach)
-    hanging = _joint_chains().astype(float)
-    weighted = hanging[None, :, :, None] * (joints[:, None] - pose.pivots[:, :, None])
-    derivatives = _by_turns(pose, weighted.swapaxes(1, 2))
-    for index, (shape, at) in enumerate(zip(model.joints_shape, pose.sized, strict=True)):
-        longer = TIP_REACH * (model.shape[index, model.tips] - shape[last])
-        moved = np.einsum("nbij,bj->nbi", pose.rotations[:, last], longer)
-        derivatives[..., 6 + index] = _openpose(at[:, 0], at[:, model.fingers], moved)
-    return joints.reshape(count, 21, 3), derivatives
-
-
-def _openpose(wrist: NDArray, fingers: NDArray, reach: NDArray) -> NDArray:
-    """(n, 3), (n, 15, 3) and what to add to the last joints, (n, 5, 3) -> (n, 21, 3)."""
-    count = len(wrist)
-    bones = fingers.reshape(count, 5, 3, 3)
-    chains = np.concatenate([bones, (bones[:, :, 2] + reach)[:, :, None]], axis=2)
-    return np.concatenate([wrist[:, None], chains.reshape(count, 20, 3)], axis=1)
-
-
-def _vertices(pose: _Pose, betas: NDArray, chosen: NDArray) -> tuple[NDArray, NDArray]:
+def _points(pose: _Pose, betas: NDArray, points: _Carried) -> tuple[NDArray, NDArray]:
     model = pose.model
-    rest = model.mean[chosen] + np.tensordot(betas, model.shape[:, chosen], 1)
-    weights = model.weights[chosen]
+    rest = points.mean + np.tensordot(betas, points.shape, 1)
     offsets = pose.positions - np.einsum("nbij,nbj->nbi", pose.rotations, pose.rest)
     carried = np.einsum("nbij,nvj->nvbi", pose.rotations, rest) + offsets[:, None]  # by each bone
-    carried *= weights[:, :, None]
+    carried *= points.weights[:, :, None]
     below = _descendants(tuple(model.parents.tolist()), tuple(model.fingers.tolist())).astype(float)
     weighted = np.einsum("jb,nvbi->nvji", below, carried, optimize=True)
-    weighted -= (weights @ below.T)[..., None] * pose.pivots[:, None]
+    weighted -= (points.weights @ below.T)[..., None] * pose.pivots[:, None]
     derivatives = _by_turns(pose, weighted)
     for index, (shape, at) in enumerate(zip(model.joints_shape, pose.sized, strict=True)):
         bones = np.broadcast_to(shape, pose.rest.shape)
-        vertices = np.broadcast_to(model.shape[index, chosen], rest.shape)
-        derivatives[..., 6 + index] = skin(vertices, weights, pose.rotations, bones, at)
+        grown = np.broadcast_to(points.shape[index], rest.shape)
+        derivatives[..., 6 + index] = skin(grown, points.weights, pose.rotations, bones, at)
     return carried.sum(2), derivatives
 
 
@@ -147,17 +137,6 @@ def left_jacobian(vectors: NDArray) -> NDArray:
     zero = np.zeros_like(x)
     cross = np.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).reshape(*vectors.shape, 3)
     return np.eye(3) + first * cross + second * (cross @ cross)
-
-
-@lru_cache(maxsize=1)
-def _joint_chains() -> NDArray[np.bool_]:
-    """(16, 21) whether an OpenPose joint hangs on the wrist or on a finger joint, and is not that joint itself."""
-    chains = np.zeros((16, 21), bool)
-    chains[0] = True
-    for finger in range(5):
-        for bone in range(3):
-            chains[1 + 3 * finger + bone, 2 + 4 * finger + bone : 5 + 4 * finger] = True
-    return chains
 
 
 @lru_cache(maxsize=2)

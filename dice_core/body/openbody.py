@@ -113,6 +113,9 @@ class HandModel:
         (15, 3, 3): rows are the twist, flexion and abduction axes of each finger joint.
     wrist_rim
         Vertex loop of the open wrist.
+    landmarks, landmarks_shape, landmarks_bones
+        What the detector sees at the 21 OpenPose joints, which is not where the joints are: (21, 3) at rest,
+        (SHAPES, 21, 3) by size, and (21,) the bones that carry them.
     """
 
     side: Side
@@ -127,6 +130,9 @@ class HandModel:
     tips: NDArray
     axes: NDArray
     wrist_rim: NDArray
+    landmarks: NDArray
+    landmarks_shape: NDArray
+    landmarks_bones: NDArray
 
     def pose(self, parameters: NDArray, vertices: NDArray | slice = slice(None)) -> tuple[NDArray, NDArray]:
         """Pose n hands: (n, HAND_PARAMETERS) -> (n, V, 3) vertices (or the chosen ones) and (n, 21, 3) joints."""
@@ -172,20 +178,37 @@ def hand_model(side: Side) -> HandModel:
         faces = hand["faces"].astype(np.int64)
         fingers = np.array([names.index(name) for name in FINGERS])
         tips = _tips(mean, joints, weights, fingers)
+        shape, joints_shape = hand["shape"][:SHAPES] * mirror, hand["joints_shape"][:SHAPES] * mirror
+        with np.load(ASSETS / "hand_landmarks.npz") as marks:
+            offset = marks["offset"].astype(np.float64) * mirror
+        last = [fingers[3 * finger + min(bone, 2)] for finger in range(5) for bone in range(4)]
         return HandModel(
             side=side,
             mean=mean,
             faces=faces if side == "right" else faces[:, ::-1],
-            shape=hand["shape"][:SHAPES] * mirror,
+            shape=shape,
             joints=joints,
-            joints_shape=hand["joints_shape"][:SHAPES] * mirror,
+            joints_shape=joints_shape,
             weights=weights / weights.sum(1, keepdims=True),
             parents=hand["parents"].astype(np.int64),
             fingers=fingers,
             tips=tips,
             axes=_axes(mean, joints, fingers, tips, side),
             wrist_rim=hand["wrist_rim"].astype(np.int64),
+            landmarks=_at_joints(joints, mean, fingers, tips) + offset,
+            landmarks_shape=np.stack(
+                [_at_joints(*grown, fingers, tips) for grown in zip(joints_shape, shape, strict=True)]
+            ),
+            landmarks_bones=np.array([0, *last]),
         )
+
+
+def _at_joints(joints: NDArray, vertices: NDArray, fingers: NDArray, tips: NDArray) -> NDArray:
+    """(21, 3) the OpenPose joints of a hand at rest, from its (B, 3) bones and its vertices."""
+    last = fingers[2::3]
+    ends = joints[last] + TIP_REACH * (vertices[tips] - joints[last])
+    chains = np.concatenate([joints[fingers].reshape(5, 3, 3), ends[:, None]], axis=1)
+    return np.concatenate([joints[:1], chains.reshape(20, 3)])
 
 
 def _tips(mean: NDArray, joints: NDArray, weights: NDArray, fingers: NDArray) -> NDArray:

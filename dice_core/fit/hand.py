@@ -6,7 +6,7 @@ The same problem, with the head's surface as one more term, brings the fingers t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +17,9 @@ from ..body.openbody import FINGERS, HAND_PARAMETERS, POSE, SHAPES, HandModel
 from ..types import Camera
 from .least_squares import minimise
 
-PIXEL_NOISE = 0.03  # of the hand's size in the picture
+PIXEL_NOISE = 0.04  # of the hand's size in the picture
 OUTLIER = 2.5  # sigmas beyond which a landmark loses its pull
-WORLD_NOISE, TILT_NOISE = 0.015, 0.25  # metres; radians
+WORLD_NOISE, TILT_NOISE = 0.025, 0.2  # metres; radians
 DEPTH_NOISE = 0.1  # of the distance: how far the hand's may differ from the face's
 ANATOMY_WEIGHT = 0.4
 COUPLING_NOISE = 0.35  # radians: a finger's last joint bends with about 0.65 of the middle one
@@ -54,10 +54,10 @@ class HandFit:
 
     Attributes
     ----------
-    vertices, joints
-        (V, 3) and (21, 3) metres in camera space.
+    vertices, joints, landmarks
+        (V, 3), (21, 3) and (21, 3) metres in camera space: the mesh, its joints, and what the detector sees at them.
     errors
-        (21,) reprojection error in pixels.
+        (21,) reprojection error of the landmarks in pixels.
     cost
         Of the fit, half the sum of squares.
     """
@@ -65,6 +65,7 @@ class HandFit:
     parameters: NDArray
     vertices: NDArray
     joints: NDArray
+    landmarks: NDArray
     errors: NDArray
     cost: float
 
@@ -97,7 +98,7 @@ class HandProblem:
         self.focal = float(camera.matrix[0, 0])
         self.principal = camera.matrix[:2, 2].astype(np.float64)
         self.pixel_sigma = PIXEL_NOISE * seen.size
-        self.rest = model.keypoints(np.zeros((1, HAND_PARAMETERS)))[0]
+        self.rest = model.landmarks
         centred = seen.world - seen.world.mean(0)
         self.world = centred * (_lengths(self.rest) / _lengths(centred)).mean()  # the detector knows no sizes
         self.world_lengths = _lengths(self.world)
@@ -112,17 +113,17 @@ class HandProblem:
         return residuals, np.concatenate([by.reshape(count, -1, by.shape[-1]) for _, by in parts], axis=1)
 
     def _reprojection(self, motion: Motion) -> tuple[NDArray, NDArray]:
-        depth = motion.joints[..., 2:]
-        screen = motion.joints[..., :2] / depth
-        moved = motion.joints_by[..., :2, :] - screen[..., None] * motion.joints_by[..., 2:, :]
+        depth = motion.landmarks[..., 2:]
+        screen = motion.landmarks[..., :2] / depth
+        moved = motion.landmarks_by[..., :2, :] - screen[..., None] * motion.landmarks_by[..., 2:, :]
         by = moved * (self.focal / self.pixel_sigma) / depth[..., None]
         return cauchy((self.focal * screen + self.principal - self.seen.points) / self.pixel_sigma, by)
 
     def _shape(self, motion: Motion) -> tuple[NDArray, NDArray]:
         """In units of the mean hand: in the posed hand's own, a smaller hand would seem a better one."""
         scale, scale_by = self._scale(motion)
-        centred = motion.joints - motion.joints.mean(1, keepdims=True)
-        centred_by = motion.joints_by - motion.joints_by.mean(1, keepdims=True)
+        centred = motion.landmarks - motion.landmarks.mean(1, keepdims=True)
+        centred_by = motion.landmarks_by - motion.landmarks_by.mean(1, keepdims=True)
         shape = centred / scale[:, None, None]
         by = (centred_by - shape[..., None] * scale_by[:, None, None]) / scale[:, None, None, None]
         count = len(shape)
@@ -132,9 +133,9 @@ class HandProblem:
     def _scale(self, motion: Motion) -> tuple[NDArray, NDArray]:
         """(n,) size over that of the detector's hand, from bones that never change, and (n, P) its derivatives."""
         first, second = np.transpose(BONES)
-        bones = motion.joints[:, first] - motion.joints[:, second]
+        bones = motion.landmarks[:, first] - motion.landmarks[:, second]
         lengths = np.linalg.norm(bones, axis=2)
-        by = np.einsum("nbi,nbip->nbp", bones, motion.joints_by[:, first] - motion.joints_by[:, second])
+        by = np.einsum("nbi,nbip->nbp", bones, motion.landmarks_by[:, first] - motion.landmarks_by[:, second])
         longer = by / (lengths * self.world_lengths)[..., None]
         return (lengths / self.world_lengths).mean(1), longer.mean(1)
 
@@ -146,9 +147,9 @@ class HandProblem:
     def project(self, joints: NDArray) -> NDArray:
         return self.focal * joints[..., :2] / joints[..., 2:] + self.principal
 
-    def errors(self, joints: NDArray) -> NDArray:
-        """(21,) reprojection errors in pixels of (21, 3) joints."""
-        return np.linalg.norm(self.project(joints) - self.seen.points, axis=1)
+    def errors(self, landmarks: NDArray) -> NDArray:
+        """(21,) reprojection errors in pixels of (21, 3) landmarks."""
+        return np.linalg.norm(self.project(landmarks) - self.seen.points, axis=1)
 
     def start(self, bent: bool) -> NDArray:
         """Parameters that match the palm's pose and, if `bent`, the finger angles of the detector's 3D points."""
@@ -260,13 +261,13 @@ def limits() -> tuple[NDArray, NDArray]:
 def finish(problem: HandProblem, parameters: NDArray, cost: float) -> HandFit:
     """The whole hand of one parameter vector."""
     vertices, joints = problem.model.pose(parameters[None])
-    return HandFit(parameters, vertices[0], joints[0], problem.errors(joints[0]), cost)
+    landmarks = hand_motion(problem.model, parameters[None], NOTHING).landmarks[0]
+    return HandFit(parameters, vertices[0], joints[0], landmarks, problem.errors(landmarks), cost)
 
 
 def moved(fit: HandFit, problem: HandProblem, offset: NDArray) -> HandFit:
     """The hand shifted by (3,) metres."""
     parameters = fit.parameters.copy()
     parameters[3:6] += offset
-    joints = fit.joints + offset
-    return replace(fit, parameters=parameters, vertices=fit.vertices + offset, joints=joints,
-                   errors=problem.errors(joints))
+    vertices, joints, landmarks = (points + offset for points in (fit.vertices, fit.joints, fit.landmarks))
+    return HandFit(parameters, vertices, joints, landmarks, problem.errors(landmarks), fit.cost)

@@ -15,7 +15,7 @@ from ..types import Camera
 
 # Two rulers tell how large a head is, so how far away: the eyes' distance varies by 6 % among adults (Dodgson 2004),
 # the iris by 4 %, but lids hide it: its measured width is off by 8 % and more.
-EYES_APART, EYES_NOISE = 0.063, 0.0015  # metres, between the middles of the eyes' corners: see IDENTITY_WEIGHT
+EYES_APART, EYES_NOISE = 0.063, 0.001  # metres, between the middles of the eyes' corners: see IDENTITY_WEIGHT
 IRIS_DIAMETER, IRIS_NOISE = 0.0117, 0.05  # metres; of the distance that follows
 CORNERS = ((33, 133), (362, 263))
 LANDMARK_NOISE = 0.008  # of the face width

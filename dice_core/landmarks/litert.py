@@ -162,17 +162,38 @@ class Landmarker:
         axis = box.keypoints[2] - box.keypoints[0]
         region = Region(box.center, 2.6 * float(box.size.max()), float(np.arctan2(axis[1], axis[0]) + np.pi / 2))
         region = Region(region.center + region.rotation @ [0, -0.5 * box.size.max()], region.side, region.angle)
-        for _ in range(HAND_PASSES):
-            screen, presence, right, world = self.hand_mesh(region.crop(pixels, 224) / 255.0)
-            if presence.ravel()[0] < HAND_PRESENCE:
+        for _ in range(HAND_PASSES - 1):
+            seen = self._look(pixels, region)
+            if seen.score < HAND_PRESENCE:
                 return None
-            points = _transform(screen.reshape(21, 3)[:, :2], region.to_picture(224))
-            metres = world.reshape(21, 3).astype(np.float64)
-            metres[:, :2] = metres[:, :2] @ region.rotation.T
-            region = hand_region(points)
+            region = hand_region(seen.points)
+        seen, mirrored = self._look(pixels, region), self._look(pixels, region, mirrored=True)
+        if seen.score < HAND_PRESENCE:
+            return None
+        return seen if mirrored.score < HAND_PRESENCE else _mean(seen, mirrored)
+
+    def _look(self, pixels: NDArray[np.uint8], region: Region, mirrored: bool = False) -> HandLandmarks:
+        """What the hand model makes of a crop, or of its mirror image."""
+        crop = region.crop(pixels, 224) / 255.0
+        screen, presence, right, world = self.hand_mesh(crop[:, ::-1] if mirrored else crop)
+        points, metres = screen.reshape(21, 3)[:, :2].copy(), world.reshape(21, 3).astype(np.float64)
         chance = float(right.ravel()[0])
-        side: Side = "right" if chance > 0.5 else "left"
-        return HandLandmarks(points, metres, side, float(presence.ravel()[0]), max(chance, 1 - chance))
+        if mirrored:
+            points[:, 0], metres[:, 0], chance = 224 - points[:, 0], -metres[:, 0], 1 - chance
+        metres[:, :2] = metres[:, :2] @ region.rotation.T
+        return _hand(_transform(points, region.to_picture(224)), metres, chance, float(presence.ravel()[0]))
+
+
+def _hand(points: NDArray, world: NDArray, right: float, score: float) -> HandLandmarks:
+    """`right` is the chance that it is a right hand."""
+    return HandLandmarks(points, world, "right" if right > 0.5 else "left", score, max(right, 1 - right))
+
+
+def _mean(one: HandLandmarks, other: HandLandmarks) -> HandLandmarks:
+    """Of what a hand looks like and what its mirror image does: nearer to the truth than either."""
+    points, world = (one.points + other.points) / 2, (one.world + other.world) / 2
+    chances = [look.side_score if look.side == "right" else 1 - look.side_score for look in (one, other)]
+    return _hand(points, world, sum(chances) / 2, one.score)
 
 
 def whole(pixels: NDArray[np.uint8]) -> Region:

@@ -55,8 +55,9 @@ def known(side: Side, curl="relaxed", facing="palm", *, seed: int = 0, pixels=1.
     parameters[0, :3] = (Rotation.from_euler("xyz", FACING[facing], degrees=True) * upright).as_rotvec()
     parameters[0, 3:6] = [0.01, 0.05, DEPTH]
     vertices, joints = (posed[0] for posed in model.pose(parameters))
-    world = joints - joints.mean(0) + random.normal(0, metres, (21, 3))
-    points = CAMERA.project(joints) + random.normal(0, pixels, (21, 2))
+    marks = hand_motion(model, parameters, fit.NOTHING).landmarks[0]
+    world = marks - marks.mean(0) + random.normal(0, metres, (21, 3))
+    points = CAMERA.project(marks) + random.normal(0, pixels, (21, 2))
     return Known(parameters[0], vertices, joints, fit.HandObservation(points, world))
 
 
@@ -77,11 +78,12 @@ def rotation_error(found: np.ndarray, true: np.ndarray) -> float:
 @pytest.mark.parametrize("facing", FACING)
 @pytest.mark.parametrize("curl", CURLS)
 def test_known_hands_are_found(curl, facing, side):
-    """One pixel and a millimetre of noise. Measured at most: 0.8 mm, 1.7 degrees, 0.5 % of the distance, 1.4 pixels."""
+    """One pixel and a millimetre of noise. Measured at most: 2.3 mm (fists, which what is usual holds back), 3.3
+    degrees, 0.8 % of the distance, 1.4 pixels."""
     truth = known(side, curl, facing)
     found = fit.fit_hand(fit.HandProblem(hand_model(side), truth.seen, CAMERA), DEPTH)
-    assert shape_error(found.vertices, truth.vertices) < 1.2
-    assert rotation_error(found.parameters, truth.parameters) < 2.5
+    assert shape_error(found.vertices, truth.vertices) < 2.6
+    assert rotation_error(found.parameters, truth.parameters) < 3.6
     assert found.joints[:, 2].mean() == pytest.approx(truth.joints[:, 2].mean(), rel=0.01)
     assert np.median(found.errors) < 2
 
@@ -154,7 +156,7 @@ def test_no_joint_goes_further_than_joints_go():
 
 def test_fingers_bent_backwards_stop_at_the_limit():
     truth = known("right", "flat", "thumb side")
-    backwards = hand_model("right").keypoints(bent_back(truth.parameters))[0]
+    backwards = hand_motion(hand_model("right"), bent_back(truth.parameters), fit.NOTHING).landmarks[0]
     seen = fit.HandObservation(CAMERA.project(backwards), backwards - backwards.mean(0))
     found = fit.fit_hand(fit.HandProblem(hand_model("right"), seen, CAMERA), DEPTH)
     knuckles = found.parameters[POSE].reshape(15, 3)[3::3, 1]
@@ -172,14 +174,14 @@ def test_the_result_is_consistent():
     found = fit.fit_hand(fit.HandProblem(model, truth.seen, CAMERA), DEPTH)
     vertices, joints = model.pose(found.parameters[None])
     assert vertices[0] == pytest.approx(found.vertices) and joints[0] == pytest.approx(found.joints)
-    distance = np.linalg.norm(CAMERA.project(found.joints) - truth.seen.points, axis=1)
+    distance = np.linalg.norm(CAMERA.project(found.landmarks) - truth.seen.points, axis=1)
     assert found.errors == pytest.approx(distance, abs=1e-3)
     shift = np.array([0.01, 0.02, 0.03])
     problem = fit.HandProblem(model, truth.seen, CAMERA)
     there = fit.moved(found, problem, shift)
     assert there.vertices == pytest.approx(model.pose(there.parameters[None])[0][0])
     assert there.errors == pytest.approx(
-        np.linalg.norm(CAMERA.project(found.joints + shift) - truth.seen.points, axis=1), abs=1e-3
+        np.linalg.norm(CAMERA.project(found.landmarks + shift) - truth.seen.points, axis=1), abs=1e-3
     )
 
 

@@ -55,8 +55,8 @@ def test_the_side_asked_for_overrules_the_detector():
 
 
 def hand(side: str, state: str, probability: float = 0.5, gap: float = 0.0) -> _Hand:
-    fit = HandFit(np.zeros(3), np.zeros((5, 3)), np.zeros((21, 3)), np.zeros(21), 0.0)
-    placement = Placement(fit, state, probability, gap, 0.0)
+    fit = HandFit(np.zeros(3), np.zeros((5, 3)), np.zeros((21, 3)), np.zeros((21, 3)), np.zeros(21), 0.0)
+    placement = Placement(fit, state, probability, "index", gap, 0.0, 0.0)
     return _Hand(seen(side, 0.9), HandObservation(np.zeros((21, 2)), np.zeros((21, 3))), fit, placement)
 
 
@@ -91,10 +91,10 @@ def test_what_a_hand_covers_weighs_less():
 
 
 def test_cheeks_give_way_and_bone_does_not(open_engine):
-    """Metres: a millimetre or two over bone, close to a centimetre in the cheek, nothing but skin more than that."""
+    """Metres: a millimetre or two over bone, half a centimetre in the cheek, nothing but skin more than that."""
     model, allowed = head_model(), open_engine.allowed
-    assert allowed.min() >= 0.001 and allowed.max() <= 0.0101
+    assert allowed.min() >= 0.001 and allowed.max() <= 0.0051
     at = {name: allowed[(open_engine.solid == model.triangles[mark, 0]).any(1)].mean()
           for name, mark in {"cheek": 50, "forehead": 151, "chin": 152}.items()}  # fmt: skip
-    assert at["cheek"] > 0.007 > at["chin"] and at["forehead"] < 0.003
+    assert at["cheek"] > 0.0035 > at["chin"] and at["forehead"] < 0.002
     assert (allowed[(model.part[open_engine.solid] != SKIN).all(1)] == 0.001).all()

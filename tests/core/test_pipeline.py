@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from dice_core.body.hand_motion import hand_motion
 from dice_core.body.openbody import hand_model, head_model
 from dice_core.engines.open import STAGES
 from dice_core.errors import Cancelled, DiceError, MediaError, NothingFound, NotInstalled
@@ -99,14 +100,16 @@ def test_the_same_picture_gives_the_same_capture(pipeline, sample, sample_captur
 
 def test_the_meshes_lie_on_the_picture(sample_capture, sample_frame, open_engine):
     """The bars again, computed here: detected landmarks against the meshes through the capture's camera."""
-    camera, head, hand = sample_capture.camera, sample_capture.head, sample_capture.hands[0]
+    camera, head = sample_capture.camera, sample_capture.head
     face = open_engine.landmarker.faces(sample_frame.pixels)[0].points * sample_frame.scale
     seen = open_engine.landmarker.hands(sample_frame.pixels, face / sample_frame.scale)[0]
     across = (face[263] - face[33]) / np.linalg.norm(face[263] - face[33])
     width = np.ptp(face @ across)
     off = np.linalg.norm(camera.project(head_model().landmarks(head.vertices.astype(float))) - face, axis=1)
     assert 100 * np.median(off) / width == pytest.approx(sample_capture.quality["face_error"], abs=0.02)
-    off = np.linalg.norm(camera.project(hand.joints) - seen.points * sample_frame.scale, axis=1)
+    params = [sample_capture.params[f"hand_right_{key}"] for key in ("global_orient", "transl", "betas", "pose")]
+    landmarks = hand_motion(hand_model("right"), np.concatenate(params)[None].astype(float), np.zeros(0, int)).landmarks
+    off = np.linalg.norm(camera.project(landmarks[0]) - seen.points * sample_frame.scale, axis=1)
     assert 100 * np.median(off) / width == pytest.approx(sample_capture.quality["hand_right_error"], abs=0.02)
     assert camera.image_size == sample_frame.size
     assert camera.matrix[:2, 2] == pytest.approx(np.array(sample_frame.size) / 2)

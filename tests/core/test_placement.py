@@ -11,6 +11,7 @@ import pytest
 import trimesh
 from scipy.spatial.transform import Rotation
 
+from dice_core.body.hand_motion import hand_motion
 from dice_core.body.openbody import HAND_PARAMETERS, POSE, SKIN, TONGUE, hand_model, head_model
 from dice_core.fit import hand as fit
 from dice_core.fit.placement import FAR_GAP, Placement, place_hand
@@ -66,8 +67,9 @@ def known(side: Side = "right", place: tuple[int, int] = CHEEK, beside: float = 
     parameters[0, 3:6] = target - finger - [0, 0, 0.05]
     parameters[0, 3:6] += [0, 0, depth_of_touch(model.pose(parameters)[0][0])]
     vertices, joints = (posed[0] for posed in model.pose(parameters))
-    seen = fit.HandObservation(CAMERA.project(joints), joints - joints.mean(0))
-    return Known(side, fit.HandFit(parameters[0], vertices, joints, np.zeros(21), 0.0), seen)
+    marks = hand_motion(model, parameters, fit.NOTHING).landmarks[0]
+    seen = fit.HandObservation(CAMERA.project(marks), marks - marks.mean(0))
+    return Known(side, fit.HandFit(parameters[0], vertices, joints, marks, np.zeros(21), 0.0), seen)
 
 
 def depth_of_touch(vertices: np.ndarray) -> float:
@@ -109,8 +111,8 @@ def test_a_hand_too_near_or_too_far_comes_to_touch(side, where, factor):
 
 @pytest.mark.parametrize("tilt, bend", [((0, 8, 0), 0.0), ((0, 0, 0), 0.25), ((-8, 0, 0), -0.25)])
 def test_a_hand_wrongly_tilted_or_bent_settles_on_the_skin(tilt, bend):
-    """Degrees, radians: as detectors err. The fingertips that touch do so again. Measured: joints within 3.7 mm, image
-    within 0.5 pixels; only moved along the line of sight it would be 7 to 13 mm and 9 to 28 pixels."""
+    """Degrees, radians: as detectors err. The fingertips that touch do so again. Measured: joints within 4 mm, image
+    within 1 pixel, tips within 8.1 mm; only moved along the line of sight: 7 to 13 mm and 9 to 28 pixels."""
     truth, model = known(), hand_model("right")
     parameters = truth.fit.parameters[None].copy()
     turn = Rotation.from_euler("xyz", tilt, degrees=True) * Rotation.from_rotvec(parameters[0, :3])
@@ -118,13 +120,13 @@ def test_a_hand_wrongly_tilted_or_bent_settles_on_the_skin(tilt, bend):
     parameters[0, POSE].reshape(15, 3)[3:, 1] += bend
     parameters[0, 3:6] += truth.fit.joints.mean(0) - model.keypoints(parameters)[0].mean(0)
     vertices, joints = (posed[0] for posed in model.pose(parameters))
-    wrong = fit.HandFit(parameters[0], vertices, joints, np.zeros(21), 0.0)
+    wrong = fit.finish(truth.problem, parameters[0], 0.0)
     assert np.linalg.norm(joints - truth.fit.joints, axis=1).max() > 0.01
     placed = place_hand(truth.problem, wrong, *head())
     assert np.linalg.norm(placed.fit.joints - truth.fit.joints, axis=1).mean() < 0.006
     assert np.median(placed.fit.errors) < 2
     tips = head()[0].nearest(placed.fit.vertices[model.tips[2:]]).distance  # middle, ring and little finger
-    assert np.abs(tips).max() < 0.008
+    assert np.abs(tips).max() < 0.0095
 
 
 def test_bone_gives_way_less_than_cheek():
