@@ -38,7 +38,7 @@ from tools.benchmark.cases import Case, cases  # noqa: E402
 from tools.benchmark.check import complaint  # noqa: E402
 from tools.benchmark.figures import figures, truth  # noqa: E402
 
-PEOPLE = 3
+PEOPLE, BATCH = 3, 6
 SAMPLES, QUALITY = 12, 93
 LOOKS, CAMERA = 1000, 2000  # which of a seed's random numbers decide about them
 FILM = 36.0  # mm, the long side that the 35 mm equivalent of a focal length refers to
@@ -89,13 +89,18 @@ def make_truth(case: Case, folder: Path) -> str:
 
 
 def render(folder: Path, chosen: list[Case]) -> None:
-    """Dress everybody whose picture is missing, let Blender draw them, and finish the pictures."""
+    """The pictures that are missing, BATCH at a time, so that little is lost when somebody interrupts."""
     missing = [case for case in chosen if not (folder / f"{case.name}.jpg").is_file()]
-    if not missing:
-        return
+    for start in range(0, len(missing), BATCH):
+        render_batch(folder, missing[start : start + BATCH])
+        print(f"{min(start + BATCH, len(missing))}/{len(missing)} pictures", flush=True)
+
+
+def render_batch(folder: Path, batch: list[Case]) -> None:
+    """Dress everybody, let Blender draw them, and finish the pictures."""
     with tempfile.TemporaryDirectory() as name:
         jobs = []
-        for case in missing:
+        for case in batch:
             known = load(folder / f"{case.name}.npz")
             drawn = Path(name) / case.name
             appearance.save(dressed(known, case.seed), drawn.with_suffix(".npz"))
@@ -104,8 +109,9 @@ def render(folder: Path, chosen: list[Case]) -> None:
         plan = Path(name) / "jobs.json"
         plan.write_text(json.dumps(jobs), encoding="utf-8")
         python = environment_python(runtime_dir() / "blender")
-        subprocess.run([str(python), "-m", "tools.benchmark.picture", str(plan)], cwd=ROOT, check=True)
-        for case, job in zip(missing, jobs, strict=True):
+        command = [str(python), "-m", "tools.benchmark.picture", str(plan)]
+        subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+        for case, job in zip(batch, jobs, strict=True):
             finish(Path(job[1]), folder / f"{case.name}.jpg", case.seed, job[3] / max(job[2]))
 
 

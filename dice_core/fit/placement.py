@@ -31,7 +31,8 @@ REACH = 0.05  # metres from the skin at which its nearest point still says somet
 SAMPLES, FINE = 90, 260  # vertices that stand for the hand while hypotheses compete, and for the one that won
 ROUNDS, SOLVES = 3, 3
 BACK_OFF_MM = 12  # at most
-LIGHT_TOUCH = 0.002  # metres
+LIGHT_TOUCH, GRAZE = 0.002, 0.0005  # metres
+CLEARINGS = 60  # steps out of the head
 IMPLAUSIBLE = {"palm": 1.0, "heel": 1.5, "knuckles": 1.5, "fist": 1.0, "side": 2.0}  # costs, in half squared sigmas
 
 
@@ -79,7 +80,7 @@ def place_hand(problem: HandProblem, fit: HandFit, head: Surface, allowed: NDArr
     offsets, gap = _offsets(problem, fit, head)
     distance = float(np.linalg.norm(fit.joints.mean(0)))
     if not offsets:
-        return Placement(fit, "no-touch", 0.05, "", gap, 1.0, 0.0)
+        return Placement(_clear(problem, fit, head, 0.0), "no-touch", 0.05, "", gap, SEARCH, 0.0)
     names, parts = list(offsets), patches(problem.model.side)
     starts = np.repeat(fit.parameters[None], len(names), axis=0)
     starts[:, 3:6] += np.stack([offsets[name] for name in names])
@@ -88,13 +89,16 @@ def place_hand(problem: HandProblem, fit: HandFit, head: Surface, allowed: NDArr
     resting = [parts[names[best]], *_resting(problem, found[best], head, names[best])]
     (parameters,), (cost_best,) = _Contact(problem, head, allowed, [resting], FINE).settle(found[best][None], 1)
     close = finish(problem, parameters, float(cost_best))
-    close = moved(close, problem, _back_off(close.vertices, head, allowed))
     shift = abs(float(np.linalg.norm(close.joints.mean(0))) / distance - 1)
     doubt = max(_ramp(gap, SURE_GAP, FAR_GAP), _ramp(shift, SURE_SHIFT, FAR_SHIFT))
     state: ContactState = "touch" if doubt == 0 else "no-touch" if doubt == 1 else "unsure"
     strain = float(cost_best) - fit.cost
     if state == "no-touch":
-        return Placement(fit, state, 0.05, "", gap, shift, strain)
+        return Placement(_clear(problem, fit, head, 0.0), state, 0.05, "", gap, shift, strain)
+    if state == "touch":
+        close = moved(close, problem, _back_off(close.vertices, head, allowed))
+    else:
+        close = _clear(problem, close, head, GRAZE)  # no skin gives way: only the lightest touch
     return Placement(close, state, 0.95 - 0.9 * doubt, names[best], gap, shift, strain)
 
 
@@ -233,3 +237,17 @@ def _back_off(vertices: NDArray, head: Surface, allowed: NDArray) -> NDArray:
         if np.quantile(depth - limit, 0.95) <= 0:
             break
     return best
+
+
+def _clear(problem: HandProblem, fit: HandFit, head: Surface, most: float) -> HandFit:
+    """The hand, so much nearer to the camera that no vertex is deeper than `most` metres in the head."""
+    toward = -fit.vertices.mean(0) / np.linalg.norm(fit.vertices.mean(0))
+    near = fit.vertices[np.abs(head.nearest(fit.vertices).distance) < REACH]
+    offset = 0.0
+    for _ in range(CLEARINGS if len(near) else 0):
+        nearest = head.nearest(near + offset * toward)
+        excess = float(np.where(nearest.on_cap, 0.0, -nearest.distance).max()) - most
+        if excess <= 0:
+            break
+        offset += max(excess, 0.0005)
+    return moved(fit, problem, offset * toward) if offset else fit
