@@ -87,7 +87,7 @@ def compare(name: str, prediction: Capture | None, truth: Capture) -> Case:
     if prediction.head is not None and truth.head is not None:
         _check_meshes(name, "head", prediction.head, truth.head)
     plausibility, figures = _plausibility(prediction, truth)
-    figures |= _errors(prediction.head, truth.head, pairs)
+    figures |= _errors(prediction.head, truth.head, pairs, true_state == "touch")
     if true_state == "no-touch":
         figures |= untouched_figures(prediction)
     figures |= timing_figures(prediction)
@@ -137,15 +137,15 @@ def _answer(prediction: Capture | None, truth: Capture) -> Answer:
     return prediction.contact_state  # type: ignore[return-value]
 
 
-def _errors(head: Head | None, true_head: Head | None, pairs: Pairs) -> Figures:
-    """Against the truth; the hands' figures are means over the hands."""
+def _errors(head: Head | None, true_head: Head | None, pairs: Pairs, touches: bool) -> Figures:
+    """Against the truth, in which something touches or nothing does; the hands' figures are means over the hands."""
     figures: Figures = {}
     heads = None if head is None or true_head is None else (head, true_head)
     if heads:
         figures |= head_figures(*heads) | contact_figures(*heads, "head") | deformation_figures(*heads)
     each = []
     for hand, true in pairs:
-        place = hand_at_head_figures(*heads, hand, true) if heads else {}
+        place = hand_at_head_figures(*heads, hand, true, touches) if heads else {}
         each.append(hand_figures(hand, true) | place | contact_figures(hand, true, "hand"))
     return figures | mean_of(each)
 

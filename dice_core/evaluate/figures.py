@@ -70,13 +70,13 @@ def hand_figures(hand: Hand, truth: Hand) -> Figures:
     }
 
 
-def hand_at_head_figures(head: Head, true_head: Head, hand: Hand, true_hand: Hand) -> Figures:
-    """Errors of a hand's place, the heads being brought together first."""
+def hand_at_head_figures(head: Head, true_head: Head, hand: Hand, true_hand: Hand, touches: bool) -> Figures:
+    """Errors of a hand's place, the heads being brought together first; `touches`, whether it truly does."""
     centre, true_centre = deformed(head).mean(0), deformed(true_head).mean(0)
     moved = to_true_face(head, true_head).apply(hand.vertices)
     return {
         "pve_star_hand_mm": _distance(hand.vertices - centre, true_hand.vertices - true_centre),
-        "hand_rel_head_mm": _distance(moved, true_hand.vertices),
+        "hand_rel_head_mm" if touches else "hand_rel_head_apart_mm": _distance(moved, true_hand.vertices),
     }
 
 

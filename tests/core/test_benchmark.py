@@ -34,7 +34,7 @@ def test_the_halves_share_no_seed_and_miss_nothing():
     assert {case.part for case in touching} == set(PARTS)
     assert {case.region for case in touching} == set(LIMITS)
     for region in LIMITS:
-        assert sum(case.region == region for case in touching) >= 3
+        assert sum(case.region == region for case in touching) >= 2
     assert {(case.side, case.face_side) for case in touching} == {(a, b) for a in SIDES for b in SIDES}
     assert max(case.press for case in touching) == 0.012 and min(case.press for case in touching) == 0
     assert {case.gap for case in test if case.gap} == set(GAPS)

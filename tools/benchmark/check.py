@@ -10,8 +10,8 @@ from .lay import target_vertices
 
 PENETRATION = 0.0005  # metres that may be left
 VOLUME = 0.05  # relative change of the pressed tissue's volume
-ASTRAY = 0.03  # metres from the region that is meant to be touched to the middle of the contact
-PART = 0.012  # metres from the touching vertices to the part of the hand that is meant to touch
+PART, SHARE = 0.012, 0.25  # metres from the part that is meant; how many of the touching vertices are so near
+ASTRAY = 0.03  # metres from the region that is meant to be touched to the middle of their contact
 MOVED = 0.02  # metres: no skin gives way farther
 GAP = 0.001  # metres that a hand before the face may be nearer or farther than intended
 
@@ -44,12 +44,10 @@ def _missed(figure: Figure, touching: np.ndarray) -> str:
     assert laid is not None
     if not len(touching):
         return "nothing touches"
-    region = figure.face.vertices[target_vertices(case.face_side, case.region)]
-    if np.linalg.norm(region - touching.mean(0), axis=1).min() > ASTRAY:
-        return f"it touches elsewhere than the {case.region}"
-    to_part = np.linalg.norm(touching[:, None] - laid.vertices[laid.part], axis=2).min(1)
-    if np.median(to_part) > PART:
+    meant = np.linalg.norm(touching[:, None] - laid.vertices[laid.part], axis=2).min(1) < PART
+    if meant.mean() < SHARE:
         return f"another part than the {case.part} touches"
+    region = figure.face.vertices[target_vertices(case.face_side, case.region)]
+    if np.linalg.norm(region - touching[meant].mean(0), axis=1).min() > ASTRAY:
+        return f"it touches elsewhere than the {case.region}"
     return ""
-
-
