@@ -17,12 +17,12 @@ from ..body.hand_motion import hand_motion
 from ..interaction.distance import Nearest, Surface
 from ..interaction.parts import FINGERS, patches
 from ..types import ContactState
-from .hand import HandFit, HandProblem, finish, limits, moved
+from .hand import SHAPE_MEAN, SHAPE_SIGMA, HandFit, HandProblem, finish, limits, moved
 from .least_squares import minimise
 
 SEARCH, STEPS = 0.25, 31  # of the distance, either way
 SURE_GAP, FAR_GAP = 0.006, 0.015  # metres between the surfaces: touching below, apart above
-SURE_SHIFT, FAR_SHIFT = 0.16, 0.24  # relative change of distance that touching would need
+SURE_SIZE, FAR_SIZE = 2.5, 4.0  # standard deviations of a hand's size that touching would need
 SURFACE_NOISE, PULL_NOISE, SLIDE_NOISE = 0.002, 0.002, 0.012  # metres
 PRESS = 0.0015  # metres that the part is pressed in
 PULLED = 3  # vertices of a part that are drawn to the skin
@@ -90,7 +90,8 @@ def place_hand(problem: HandProblem, fit: HandFit, head: Surface, allowed: NDArr
     (parameters,), (cost_best,) = _Contact(problem, head, allowed, [resting], FINE).settle(found[best][None], 1)
     close = finish(problem, parameters, float(cost_best))
     shift = abs(float(np.linalg.norm(close.joints.mean(0))) / distance - 1)
-    doubt = max(_ramp(gap, SURE_GAP, FAR_GAP), _ramp(shift, SURE_SHIFT, FAR_SHIFT))
+    unusual = abs(float(parameters[6] - SHAPE_MEAN[0])) / SHAPE_SIGMA[0]
+    doubt = max(_ramp(gap, SURE_GAP, FAR_GAP), _ramp(unusual, SURE_SIZE, FAR_SIZE))
     state: ContactState = "touch" if doubt == 0 else "no-touch" if doubt == 1 else "unsure"
     strain = float(cost_best) - fit.cost
     if state == "no-touch":
