@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import igl
 import numpy as np
 import scipy.sparse as sparse
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ REACH = 0.05  # metres from the pressed skin that may move along
 DEEPEST = 0.03  # metres: a point deeper than this is on the far side of something
 NEAR = 0.002  # metres from a hand within which skin is watched, so that it does not move into it
 ROUNDS = 4
+OPPOSITE = -0.1  # cosine between the normals of surfaces that face each other
 TOLERANCE = 0.0002  # metres of penetration that need no further round
 LIMIT = 0.015  # metres
 YIELDING = 2e-4  # of the compliance, added to it: many points push on few vertices
@@ -45,7 +47,7 @@ def deformation(flesh: Flesh, vertices: NDArray, head: Surface, hands: Sequence[
     (V, 3) metres to add to the vertices; exactly zero when nothing penetrates, or nothing can move.
     """
     result = np.zeros_like(vertices)
-    points = np.vstack([dense(hand) for hand in hands])
+    points, facing = (np.vstack(values) for values in zip(*(dense(hand) for hand in hands), strict=True))
     nearest = head.nearest(points)
     inside = (nearest.distance < 0) & (nearest.distance > -DEEPEST) & ~nearest.on_cap
     if not inside.any():
@@ -57,37 +59,47 @@ def deformation(flesh: Flesh, vertices: NDArray, head: Surface, hands: Sequence[
     sheet = Sheet(flesh, vertices, region)
     if not len(sheet.skin_faces):
         return result.astype(np.float32)
-    watched = points[np.abs(nearest.distance) < DEEPEST]
+    near = np.abs(nearest.distance) < DEEPEST
+    watched = points[near], facing[near]
     pushed, moved = np.zeros((len(region), 3)), np.zeros((len(region), 3))
-    for _ in range(ROUNDS):
+    best, least = moved, np.inf
+    for _ in range(ROUNDS + 1):
         current = vertices.copy()
         current[region] += moved
-        touching = [_hand_in_skin(sheet, current, watched)]
+        touching = [_hand_in_skin(sheet, current, *watched)]
         touching += [_skin_in_hand(sheet, current, hand) for hand in hands]
         rows = sparse.vstack([one[0] for one in touching]).tocsr()
         normals, distance = (np.concatenate([one[index] for one in touching]) for index in (1, 2))
-        if distance.min(initial=0) > -TOLERANCE:
+        deepest = -float(distance.min(initial=0))
+        if deepest < least:  # folded skin can turn over: the best of all rounds counts
+            best, least = moved, deepest
+        if deepest < TOLERANCE:
             break
         pushed = _push(sheet, pushed, rows, normals, distance)
         moved = sheet.settled(pushed)
-    length = np.linalg.norm(moved, axis=1, keepdims=True)
-    result[region] = moved * np.minimum(1, LIMIT / np.maximum(length, 1e-12))
+    length = np.linalg.norm(best, axis=1, keepdims=True)
+    result[region] = best * np.minimum(1, LIMIT / np.maximum(length, 1e-12))
     return result.astype(np.float32)
 
 
-def dense(hand: Surface) -> NDArray:
-    """Vertices and face centres: dense enough that no head vertex slips between."""
-    return np.vstack([hand.vertices, hand.vertices[hand.faces].mean(1)])
+def dense(hand: Surface) -> tuple[NDArray, NDArray]:
+    """Vertices and face centres, dense enough that no head vertex slips between, and the unit normals there."""
+    centres = hand.vertices[hand.faces].mean(1)
+    normals = igl.per_vertex_normals(hand.vertices, hand.faces), igl.per_face_normals(hand.vertices, hand.faces)
+    return np.vstack([hand.vertices, centres]), np.vstack(normals)
 
 
-def _hand_in_skin(sheet: Sheet, current: NDArray, points: NDArray) -> tuple[sparse.csr_matrix, NDArray, NDArray]:
+def _hand_in_skin(sheet: Sheet, current: NDArray, points: NDArray, facing: NDArray
+                  ) -> tuple[sparse.csr_matrix, NDArray, NDArray]:
     """Points of hands in or near the skin: rows that interpolate the skin there, where to push it, signed distance.
 
-    One for each face, the deepest: more would say the same again.
+    Only where the two face each other, or the far side of a lid would seem to be inside. One for each face, the
+    deepest: more would say the same again.
     """
     skin = Surface(current, sheet.skin_faces)
     nearest = skin.nearest(points)
-    touching = (nearest.distance < NEAR) & (nearest.distance > -DEEPEST) & ~skin.at_border(nearest)
+    opposite = (nearest.normal * facing).sum(1) < OPPOSITE
+    touching = opposite & (nearest.distance < NEAR) & (nearest.distance > -DEEPEST) & ~skin.at_border(nearest)
     near = np.flatnonzero(touching)[np.argsort(nearest.distance[touching])]
     near = near[np.unique(nearest.face[near], return_index=True)[1]]
     corners = sheet.index[sheet.skin_faces[nearest.face[near]]]

@@ -129,6 +129,7 @@ def test_the_engine_sees_stored_cases(name, pipeline):
     assert found.head is not None
     assert len(found.hands) == len(known.hands)
     assert found.quality.get("penetration_mm", 0.0) <= 2
+    assert found.quality["deformation_mm"] <= found.quality.get("pressed_mm", 0.0) + 4  # lids once turned over: 15 mm
     if found.contact_state != "touch":
         assert not found.head.deformation.any() and (found.head.contact <= 0.5).all()
 

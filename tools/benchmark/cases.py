@@ -84,7 +84,7 @@ def cases(half: Half) -> list[Case]:
 
     for index, (part, region) in enumerate(TOUCHES):
         press = LIMITS[region] * BROAD.get(part, 1.0) * (index * 4 % PRESSES) / (PRESSES - 1)
-        add(f"{part}-{region}", part, region, across=index % 4 == 3, press=press)
+        add(f"{part}-{region}", part, region, across=index % 8 in (3, 4), press=press)
     for gap in GAPS:
         for part, region in IN_FRONT:
             add(f"{part}-{round(100 * gap)}cm-before-{region}", part, region, gap=gap)
