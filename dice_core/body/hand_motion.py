@@ -59,10 +59,10 @@ def hand_motion(model: HandModel, parameters: NDArray, chosen: NDArray) -> Motio
     turns = np.concatenate([left_jacobian(parameters[:, :3])[:, None].swapaxes(2, 3), axes], axis=1)
     pivots = np.concatenate([positions[:, :1], positions[:, model.fingers]], axis=1)
     # sizes: rotations stay, so everything is linear in them
-    sized = [
-        forward_kinematics(local, np.broadcast_to(shape, rest.shape), model.parents)[1] - shape[:1]
-        for shape in model.joints_shape
-    ]
+    shapes = len(model.joints_shape)
+    grown = np.repeat(model.joints_shape, count, axis=0)
+    sized = forward_kinematics(np.tile(local, (shapes, 1, 1, 1)), grown, model.parents)[1] - grown[:, :1]
+    sized = sized.reshape(shapes, count, -1, 3)
     pose = _Pose(model, rest, rotations, positions, turns, pivots, sized)
     chosen = np.asarray(chosen, np.int64)
     marks = len(model.landmarks)
@@ -86,7 +86,15 @@ class _Carried:
 
 @dataclass(frozen=True)
 class _Pose:
-    """`turns` (n, 16, 3, 3), rows are axes; `pivots` (n, 16, 3): the wrist's and the finger joints'."""
+    """A posed skeleton.
+
+    Attributes
+    ----------
+    turns, pivots
+        (n, 16, 3, 3), rows are axes, and (n, 16, 3): of the wrist and of the finger joints.
+    sized
+        (SHAPES, n, B, 3) how bones move with size.
+    """
 
     model: HandModel
     rest: NDArray
@@ -94,7 +102,7 @@ class _Pose:
     positions: NDArray
     turns: NDArray
     pivots: NDArray
-    sized: list[NDArray]
+    sized: NDArray
 
 
 def _points(pose: _Pose, betas: NDArray, points: _Carried) -> tuple[NDArray, NDArray]:
@@ -117,12 +125,18 @@ def _points(pose: _Pose, betas: NDArray, points: _Carried) -> tuple[NDArray, NDA
 def _by_turns(pose: _Pose, arms: NDArray) -> NDArray:
     """Derivatives by orientation, translation and finger angles; `arms` (n, P, 16, 3) reach from each pivot."""
     count, points = arms.shape[:2]
-    moved = np.cross(pose.turns[:, None], arms[:, :, :, None])  # (n, P, 16, axis, 3)
+    moved = _cross(pose.turns[:, None], arms[:, :, :, None])  # (n, P, 16, axis, 3)
     derivatives = np.zeros((count, points, 3, HAND_PARAMETERS))
     derivatives[..., :3] = moved[:, :, 0].swapaxes(2, 3)
     derivatives[..., 3:6] = np.eye(3)
     derivatives[..., POSE] = moved[:, :, 1:].reshape(count, points, 45, 3).swapaxes(2, 3)
     return derivatives
+
+
+def _cross(first: NDArray, second: NDArray) -> NDArray:
+    """Cross products, in half the time of `numpy.cross`."""
+    (a, b, c), (x, y, z) = np.moveaxis(first, -1, 0), np.moveaxis(second, -1, 0)
+    return np.stack([b * z - c * y, c * x - a * z, a * y - b * x], axis=-1)
 
 
 def left_jacobian(vectors: NDArray) -> NDArray:

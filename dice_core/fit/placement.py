@@ -29,7 +29,7 @@ PULLED = 3  # vertices of a part that are drawn to the skin
 RESTING, REST_STRENGTH = 0.008, 0.5  # metres from the skin at which other fingertips are drawn, too, but less
 REACH = 0.05  # metres from the skin at which its nearest point still says something
 SAMPLES, FINE = 90, 260  # vertices that stand for the hand while hypotheses compete, and for the one that won
-ROUNDS, SOLVES = 3, 3
+ROUNDS, SOLVES, PROMISING = 3, 3, 3
 BACK_OFF_MM = 12  # at most
 LIGHT_TOUCH, GRAZE = 0.002, 0.0005  # metres
 CLEARINGS = 60  # steps out of the head
@@ -84,7 +84,7 @@ def place_hand(problem: HandProblem, fit: HandFit, head: Surface, allowed: NDArr
     names, parts = list(offsets), patches(problem.model.side)
     starts = np.repeat(fit.parameters[None], len(names), axis=0)
     starts[:, 3:6] += np.stack([offsets[name] for name in names])
-    found, cost = _Contact(problem, head, allowed, [[parts[name]] for name in names], SAMPLES).settle(starts, ROUNDS)
+    found, cost = _settled(problem, head, allowed, [parts[name] for name in names], starts)
     best = int(np.argmin(cost + [IMPLAUSIBLE.get(name, 0.0) for name in names]))
     resting = [parts[names[best]], *_resting(problem, found[best], head, names[best])]
     (parameters,), (cost_best,) = _Contact(problem, head, allowed, [resting], FINE).settle(found[best][None], 1)
@@ -101,6 +101,18 @@ def place_hand(problem: HandProblem, fit: HandFit, head: Surface, allowed: NDArr
     else:
         close = _clear(problem, close, head, GRAZE)  # no skin gives way: only the lightest touch
     return Placement(close, state, 0.95 - 0.9 * doubt, names[best], gap, shift, strain)
+
+
+def _settled(problem: HandProblem, head: Surface, allowed: NDArray, parts: list[NDArray], starts: NDArray
+             ) -> tuple[NDArray, NDArray]:
+    """Parameters and costs of all hypotheses; only those that are promising after one round are brought to rest."""
+    found, cost = _Contact(problem, head, allowed, [[part] for part in parts], SAMPLES).settle(starts, 1)
+    promising = np.argsort(cost)[:PROMISING]
+    group = [[parts[index]] for index in promising]
+    settled, final = _Contact(problem, head, allowed, group, SAMPLES).settle(found[promising], ROUNDS - 1)
+    found[promising], cost[:] = settled, np.inf
+    cost[promising] = final
+    return found, cost
 
 
 def _ramp(value: float, low: float, high: float) -> float:

@@ -1,0 +1,285 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A look at the picture itself: does the hand touch, how deep does it lie, with which part, and how is it held?
+
+Landmarks do not tell a hand on a cheek from one a hand's breadth before it; shadows, shading and edges do. A small
+network (assets/glance.md says how it was made) reads them from a crop about the hand. It knows right hands only: left
+ones are shown to it in a mirror.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from ..landmarks.litert import FaceLandmarks, HandLandmarks
+from ..landmarks.regions import Region
+from .camera import DEFAULT_FOCAL
+
+ASSET = Path(__file__).parent / "assets" / "glance.npz"
+PARTS = ("thumb", "index", "middle", "ring", "little", "palm", "heel", "knuckles")
+CROP, CHANNELS, GRID, JOINTS = 160, 6, 20, 21  # pixels; of them and the drawn landmarks; cells; joints
+AROUND, LEAST = 1.7, 0.8  # side of the crop in the hand's extents, and at least in the face's widths
+SPREAD = 1.1  # cells about a joint from which the network takes what it saw there
+BONES = ((0, 5), (5, 9), (9, 13), (13, 17), (0, 17), (5, 6), (9, 10))  # their mean length is the unit of joints
+CHAINS = [[0, *range(1 + 4 * finger, 5 + 4 * finger)] for finger in range(5)]
+OVAL = [10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176, 149,
+        150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109]  # fmt: skip
+FEATURE_LINES = ([33, 160, 158, 133, 153, 144, 33], [362, 385, 387, 263, 373, 380, 362], [168, 6, 195, 4, 2],
+                 [61, 40, 0, 270, 291, 321, 17, 91, 61])  # fmt: skip
+LANDMARKS = [10, 152, 234, 454, 33, 133, 362, 263, 1, 4, 168, 61, 291, 13, 50, 280, 172, 397, 67, 297]
+MIRRORED = [10, 152, 454, 234, 263, 362, 133, 33, 1, 4, 168, 291, 61, 13, 280, 50, 397, 172, 297, 67]
+FEATURES = 283
+# what the network says, in this order
+TOUCH, DEPTH, PART = slice(0, 1), slice(1, 3), slice(3, 11)
+POSE, POSE_SIGMA, GAP, GAPS = slice(11, 74), slice(74, 95), slice(95, 96), slice(96, 117)
+OUTPUTS = 117
+GAP_LEAST, GAP_UNIT = 0.005, 0.02  # metres: gaps are learnt as log((gap + GAP_LEAST) / GAP_UNIT)
+
+
+@dataclass(frozen=True)
+class Glance:
+    """What the picture says of one hand and the face.
+
+    Attributes
+    ----------
+    touch
+        0..1, that it touches.
+    depth_ratio, depth_sigma
+        Logarithm of the hand's depth (middle of wrist and middle knuckle) over that of the eyes, and its deviation.
+    parts
+        (8,) 0..1, that each of PARTS touches, should the hand touch at all.
+    joints, joints_sigma
+        (21, 3) from the wrist, camera axes, in mean lengths of BONES; (21,) deviation of each along an axis.
+    gaps
+        (21,) metres from each joint to the face's surface, for a face of usual size.
+    """
+
+    touch: float
+    depth_ratio: float
+    depth_sigma: float
+    parts: NDArray
+    joints: NDArray
+    joints_sigma: NDArray
+    gaps: NDArray
+
+
+@dataclass(frozen=True)
+class View:
+    """A hand and a face as the network wants them: the hand is a right one.
+
+    Attributes
+    ----------
+    size
+        Width and height of the picture.
+    hand, world, face
+        (21, 2) pixels, (21, 3), (478, 2) pixels.
+    focal
+        In pixels, or None.
+    scores
+        Of the hand and of its side.
+    """
+
+    size: tuple[int, int]
+    hand: NDArray
+    world: NDArray
+    face: NDArray
+    focal: float | None
+    scores: tuple[float, float]
+    mirrored: bool
+
+    @property
+    def region(self) -> Region:
+        """What of the picture is looked at."""
+        low, high = self.hand.min(0), self.hand.max(0)
+        side = max(AROUND * float((high - low).max()), LEAST * float(np.ptp(self.face[:, 0])))
+        return Region((low + high) / 2, side)
+
+    @property
+    def angle(self) -> float:
+        """Radians by which the hand's way from the wrist to the knuckles is turned from upright, clockwise."""
+        along = self.hand[[5, 9, 13]].mean(0) - self.hand[0]
+        return float(np.arctan2(along[0], -along[1]))
+
+    def ray(self) -> NDArray:
+        """(3, 3) rotation that takes the line of sight through the middle of the hand to the camera's axis."""
+        focal = self.focal or DEFAULT_FOCAL * max(self.size)
+        middle = (self.hand.min(0) + self.hand.max(0)) / 2 - np.array(self.size) / 2
+        sight = np.r_[middle / focal, 1.0]
+        return Rotation.align_vectors([[0, 0, 1.0]], (sight / np.linalg.norm(sight))[None])[0].as_matrix()
+
+
+def view(size: tuple[int, int], hand: HandLandmarks, face: FaceLandmarks, focal: float | None) -> View:
+    """The landmarks, in a mirror if the hand is a left one."""
+    mirrored = hand.side == "left"
+    points, world, marks = hand.points.astype(float), hand.world.astype(float), face.points.astype(float)
+    if mirrored:
+        points, marks = np.array([size[0], 0]) + points * [-1, 1], np.array([size[0], 0]) + marks * [-1, 1]
+        world = world * [-1, 1, 1]
+    return View(size, points, world, marks, focal, (hand.score, hand.side_score), mirrored)
+
+
+def drawn(hand: NDArray, face: NDArray) -> NDArray[np.uint8]:
+    """(3, CROP, CROP): bones, fingertips and face, from their places in the crop in pixels."""
+    planes = np.zeros((3, CROP, CROP), np.uint8)
+    at = np.clip(np.round(8 * hand), -30000, 30000).astype(np.int32)
+    for finger, chain in enumerate(CHAINS):
+        cv2.polylines(planes[0], [at[chain]], False, 95 + 40 * finger, 3, cv2.LINE_AA, 3)
+        cv2.circle(planes[1], at[chain[-1]].tolist(), 8 * 5, 95 + 40 * finger, -1, cv2.LINE_AA, 3)
+    marks = np.clip(np.round(8 * face), -30000, 30000).astype(np.int32)
+    cv2.fillPoly(planes[2], [marks[OVAL]], 110, cv2.LINE_AA, 3)
+    for line in FEATURE_LINES:
+        cv2.polylines(planes[2], [marks[line]], False, 255, 2, cv2.LINE_AA, 3)
+    return planes
+
+
+def weights(hand: NDArray) -> NDArray[np.float32]:
+    """(21, GRID * GRID) where on the network's raster each joint lies, from pixels of the crop; rows add up to 1."""
+    at = np.clip(hand * (GRID / CROP) - 0.5, 0, GRID - 1)
+    ticks = np.arange(GRID)
+    x, y = (np.exp(-((ticks - at[:, axis, None]) ** 2) / (2 * SPREAD**2)) for axis in (0, 1))
+    made = (y[:, :, None] * x[:, None, :]).reshape(len(hand), -1)
+    return (made / made.sum(1, keepdims=True)).astype(np.float32)
+
+
+def unit_joints(joints: NDArray) -> NDArray:
+    """(21, 3) from the wrist, in mean lengths of BONES."""
+    first, second = np.transpose(BONES)
+    length = np.linalg.norm(joints[first] - joints[second], axis=1).mean()
+    return (joints - joints[0]) / max(length, 1e-6)
+
+
+def turn_about_sight(angle: float) -> NDArray:
+    """(3, 3) that turns a picture, and what is in it, anticlockwise."""
+    cos, sin = np.cos(angle), np.sin(angle)
+    return np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1]])
+
+
+def upright_world(seen: View) -> NDArray:
+    """(21, 3) the detector's joints in the hand's own upright frame, in units."""
+    return unit_joints(seen.world) @ turn_about_sight(seen.angle).T
+
+
+def numbers(seen: View) -> NDArray[np.float32]:
+    """(FEATURES,) what the landmarks say, independent of the picture's size."""
+    turn = turn_about_sight(seen.angle)[:2, :2]
+    hand, face, width = seen.hand, seen.face, max(float(np.ptp(seen.face[:, 0])), 1e-6)
+    middle, centre = hand.mean(0), (face[OVAL].min(0) + face[OVAL].max(0)) / 2
+    extent = max(float(np.sqrt(((hand - middle) ** 2).sum(1).mean())), 1e-6)
+    world = upright_world(seen)
+    flat = (hand - middle) @ turn.T
+    around = world[:, :2] - world[:, :2].mean(0)
+    scale = float((around * flat).sum() / max((around**2).sum(), 1e-6))  # pixels a unit
+    # the width of the whole face varies with its turn, its height and the eyes less so
+    height = float(np.linalg.norm(face[10] - face[152]))
+    eyes = float(np.linalg.norm(face[33] - face[263]))
+    polygon = face[OVAL].astype(np.float32)
+    inside = np.array([cv2.pointPolygonTest(polygon, (float(x), float(y)), True) for x, y in hand]) / width
+    gaps = np.linalg.norm(hand[:, None] - face[:468:2], axis=2).min(1) / width
+    longer = max(seen.size)
+    marks = face[MIRRORED if seen.mirrored else LANDMARKS]
+    parts = [
+        flat / extent, world, [np.sin(seen.angle), np.cos(seen.angle)], (hand - centre) / width,
+        (marks - middle) @ turn.T / extent, gaps, inside,
+        np.log(np.maximum([extent / width, extent / height, scale / height, scale / eyes], 1e-3)),
+        (marks - centre) / width,
+        [0.0 if seen.focal is None else 1.0, 0.0 if seen.focal is None else np.log(seen.focal / longer / DEFAULT_FOCAL),
+         width / longer, height / width], (middle - np.array(seen.size) / 2) / longer, seen.scores,
+    ]  # fmt: skip
+    return np.clip(np.concatenate([np.ravel(part) for part in parts]), -8, 8).astype(np.float32)
+
+
+class _Network:
+    """The convolutional part, run by OpenCV, and the rest, a few matrices."""
+
+    def __init__(self, path: Path) -> None:
+        with np.load(path) as data:
+            self.eye = cv2.dnn.readNetFromONNX(data["onnx"])
+            self.mats = {key: data[key].astype(np.float32) for key in data.files if key != "onnx"}
+        self.lock = threading.Lock()  # OpenCV's networks keep what they were given
+
+    def __call__(self, crop: NDArray, at: NDArray, said: NDArray) -> NDArray:
+        with self.lock:
+            self.eye.setInput(crop[None])
+            grid, overall = self.eye.forward(["grid", "overall"])
+        picked = at @ grid[0].reshape(grid.shape[1], -1).T
+        points = self._linear("points", _relu(self._linear("point", picked)).ravel())
+        said = (said - self.mats["mean"]) / self.mats["deviation"]
+        landmarks = self._linear("numbers.2", _relu(self._linear("numbers.0", np.clip(said, -6, 6))))
+        joined = np.concatenate([points, self._linear("overall", overall[0].ravel()), landmarks])
+        return self._linear("out", _relu(self._linear("trunk.2", _relu(joined)))).astype(float)
+
+    def _linear(self, name: str, values: NDArray) -> NDArray:
+        return values @ self.mats[f"{name}.weight"].T + self.mats[f"{name}.bias"]
+
+
+def _relu(values: NDArray) -> NDArray:
+    return np.maximum(values, 0)
+
+
+@lru_cache(maxsize=1)
+def _network() -> _Network:
+    return _Network(ASSET)
+
+
+def shown(pixels: NDArray[np.uint8], seen: View) -> tuple[NDArray, NDArray]:
+    """The network's picture (CHANNELS, CROP, CROP) and the hand's points in it, from a picture that is not mirrored."""
+    source, region = pixels, seen.region
+    if seen.mirrored:
+        source = np.ascontiguousarray(pixels[:, ::-1])
+    crop = region.crop(source, CROP)
+    scale = CROP / region.side
+    corner = region.center - region.side / 2
+    hand, face = (seen.hand - corner) * scale, (seen.face - corner) * scale
+    planes = np.concatenate([crop.transpose(2, 0, 1), drawn(hand, face)])
+    return (planes.astype(np.float32) - 128) / 64, hand
+
+
+def look(pixels: NDArray[np.uint8], hand: HandLandmarks, face: FaceLandmarks, focal: float | None = None) -> Glance:
+    """Look at a hand and a face.
+
+    Parameters
+    ----------
+    pixels
+        (h, w, 3) RGB, the whole picture.
+    hand, face
+        In pixels of it.
+    focal
+        In pixels of it, or None when it is not known.
+    """
+    seen = view((pixels.shape[1], pixels.shape[0]), hand, face, focal)
+    crop, points = shown(pixels, seen)
+    network = _network()
+    return answer(network(crop, weights(points), numbers(seen)), seen, network.mats["calibration"])
+
+
+def answer(out: NDArray, seen: View, calibration: NDArray) -> Glance:
+    """The network's numbers (OUTPUTS,) in the picture's own terms.
+
+    `calibration`: scale and shift of touch, scale of parts, factors on the deviations of depth and of joints.
+    """
+    touch, depth, part = out[TOUCH][0], out[DEPTH], out[PART]
+    turn = turn_about_sight(seen.angle)
+    joints = (upright_world(seen) + out[POSE].reshape(JOINTS, 3)) @ turn  # turned back
+    joints = joints @ seen.ray()
+    if seen.mirrored:
+        joints = joints * [-1, 1, 1]
+    return Glance(
+        touch=_sigmoid(calibration[0] * touch + calibration[1]),
+        depth_ratio=float(depth[0]),
+        depth_sigma=float(calibration[3] * np.exp(np.clip(depth[1], -6, 2))),
+        parts=np.array([_sigmoid(calibration[2] * value) for value in part]),
+        joints=joints - joints[0],
+        joints_sigma=calibration[4] * np.exp(np.clip(out[POSE_SIGMA], -6, 2)),
+        gaps=np.maximum(GAP_UNIT * np.exp(np.clip(out[GAPS], -3, 4)) - GAP_LEAST, 0),
+    )
+
+
+def _sigmoid(value: float) -> float:
+    return float(1 / (1 + np.exp(-np.clip(value, -40, 40))))
