@@ -66,7 +66,7 @@ def effect(truth: Capture, joints: NDArray) -> NDArray:
     hand, camera = truth.hands[0], truth.camera.matrix
     assert camera is not None
     model = hand_model(hand.side)
-    turned = bone_rotations(hand.side, truth.params[f"hand_{hand.side}_parameters"])[model.landmarks_bones]
+    turned = bone_rotations(hand.side, truth.params[f"hand_{hand.side}_parameters"])[model.keypoints_bones]
     screen = np.zeros((21, 2, 3))
     screen[:, 0, 0] = screen[:, 1, 1] = 1
     screen[:, :, 2] = -joints[:, :2] / joints[:, 2:]

@@ -23,14 +23,17 @@ class Motion:
 
     Attributes
     ----------
-    landmarks, vertices
-        (n, 21, 3) what the detector sees at the joints, in OpenPose order, and (n, K, 3) the chosen vertices, metres.
-    landmarks_by, vertices_by
-        (n, 21, 3, HAND_PARAMETERS) and (n, K, 3, HAND_PARAMETERS).
+    landmarks, joints, vertices
+        (n, 21, 3) what the detector sees at the joints, and they themselves, in OpenPose order; (n, K, 3) the chosen
+        vertices; metres.
+    landmarks_by, joints_by, vertices_by
+        The same, with one more axis of HAND_PARAMETERS.
     """
 
     landmarks: NDArray
     landmarks_by: NDArray
+    joints: NDArray
+    joints_by: NDArray
     vertices: NDArray
     vertices_by: NDArray
 
@@ -65,14 +68,14 @@ def hand_motion(model: HandModel, parameters: NDArray, chosen: NDArray) -> Motio
     sized = sized.reshape(shapes, count, -1, 3)
     pose = _Pose(model, rest, rotations, positions, turns, pivots, sized)
     chosen = np.asarray(chosen, np.int64)
-    marks = len(model.landmarks)
+    bones = np.tile(np.eye(len(model.parents))[model.keypoints_bones], (2, 1))
     carried = _Carried(
-        np.concatenate([model.landmarks, model.mean[chosen]]),
-        np.concatenate([model.landmarks_shape, model.shape[:, chosen]], axis=1),
-        np.concatenate([np.eye(len(model.parents))[model.landmarks_bones], model.weights[chosen]]),
+        np.concatenate([model.landmarks, model.keypoints_rest, model.mean[chosen]]),
+        np.concatenate([model.keypoints_shape, model.keypoints_shape, model.shape[:, chosen]], axis=1),
+        np.concatenate([bones, model.weights[chosen]]),
     )
-    points, points_by = _points(pose, betas, carried)
-    return Motion(points[:, :marks], points_by[:, :marks], points[:, marks:], points_by[:, marks:])
+    points, by = _points(pose, betas, carried)
+    return Motion(points[:, :21], by[:, :21], points[:, 21:42], by[:, 21:42], points[:, 42:], by[:, 42:])
 
 
 @dataclass(frozen=True)

@@ -113,9 +113,10 @@ class HandModel:
         (15, 3, 3): rows are the twist, flexion and abduction axes of each finger joint.
     wrist_rim
         Vertex loop of the open wrist.
-    landmarks, landmarks_shape, landmarks_bones
-        What the detector sees at the 21 OpenPose joints, which is not where the joints are: (21, 3) at rest,
-        (SHAPES, 21, 3) by size, and (21,) the bones that carry them.
+    keypoints_rest, keypoints_shape, keypoints_bones
+        The 21 OpenPose joints: (21, 3) at rest, (SHAPES, 21, 3) by size, and (21,) the bones that carry them.
+    landmarks
+        (21, 3) what the detector sees at them, which is elsewhere; carried by the same bones.
     """
 
     side: Side
@@ -130,9 +131,10 @@ class HandModel:
     tips: NDArray
     axes: NDArray
     wrist_rim: NDArray
+    keypoints_rest: NDArray
+    keypoints_shape: NDArray
+    keypoints_bones: NDArray
     landmarks: NDArray
-    landmarks_shape: NDArray
-    landmarks_bones: NDArray
 
     def pose(self, parameters: NDArray, vertices: NDArray | slice = slice(None)) -> tuple[NDArray, NDArray]:
         """Pose n hands: (n, HAND_PARAMETERS) -> (n, V, 3) vertices (or the chosen ones) and (n, 21, 3) joints."""
@@ -195,11 +197,12 @@ def hand_model(side: Side) -> HandModel:
             tips=tips,
             axes=_axes(mean, joints, fingers, tips, side),
             wrist_rim=hand["wrist_rim"].astype(np.int64),
+            keypoints_rest=_at_joints(joints, mean, fingers, tips),
             landmarks=_at_joints(joints, mean, fingers, tips) + offset,
-            landmarks_shape=np.stack(
+            keypoints_shape=np.stack(
                 [_at_joints(*grown, fingers, tips) for grown in zip(joints_shape, shape, strict=True)]
             ),
-            landmarks_bones=np.array([0, *last]),
+            keypoints_bones=np.array([0, *last]),
         )
 
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from ..body.openbody import EYEBALL, POSE, SHAPES, TONGUE, hand_model, head_model
 from ..errors import NothingFound
 from ..fit.camera import guess_camera
-from ..fit.hand import HandFit, HandObservation, HandProblem, fit_hand
+from ..fit.glance import Glance, look
+from ..fit.hand import HandFit, HandObservation, HandProblem, fit_hand, moved
 from ..fit.head import HeadFit, fit_head
 from ..fit.placement import Placement, place_hand
 from ..interaction.contact import mutual_contact
@@ -26,6 +27,9 @@ from .base import BETTER_PICTURE, OPEN_DEVICE, Clock
 
 STAGES = ("landmarks", "head", "hands", "placement", "contact", "deformation")
 PRESS_FLOOR, PRESS_SOFT = 0.001, 0.004  # metres that skin over bone and the softest skin may be pressed in
+LEAST_DEPTH_NOISE = 0.05  # of the distance
+RELIEFS, LEFT = 4, 0.0012  # times that a hand backs off, and metres of penetration that may remain
+WORSE = 1.25  # times the reprojection error at which lifted joints are given up
 RANKING: tuple[ContactState, ...] = ("touch", "unsure", "no-touch")
 
 
@@ -34,6 +38,7 @@ class _Hand:
     """A hand on its way through the stages."""
 
     seen: HandLandmarks
+    glance: Glance | None
     problem: HandProblem
     fit: HandFit
     placement: Placement | None = None
@@ -72,7 +77,8 @@ class OpenEngine:
         with clock("head"):
             head = None if face is None else fit_head(self.head, face.points, camera, occlusion(face, seen))
         with clock("hands"):
-            hands = [self._fit(one, camera, head) for one in assign_sides(seen, face, hand)]
+            glances = [(one, self._look(frame, one, face)) for one in assign_sides(seen, face, hand)]
+            hands = [self._fit(one, glance, camera, head) for one, glance in glances]
         surface = None if head is None else Surface(head.vertices, self.solid, self.head.neck_rim)
         with clock("placement"):
             if surface is not None:
@@ -83,6 +89,10 @@ class OpenEngine:
             contact = self._contact(head, surface, hands)
         with clock("deformation"):
             displaced = self._deformation(head, surface, hands)
+            for _ in range(RELIEFS):
+                if not self._relieved(head, hands, displaced):
+                    break
+                contact, displaced = self._contact(head, surface, hands), self._deformation(head, surface, hands)
         return Capture(
             engine=self.name,
             source=frame.source,
@@ -96,13 +106,33 @@ class OpenEngine:
             timings=clock.seconds,
         )
 
-    def _fit(self, seen: HandLandmarks, camera: Camera, head: HeadFit | None) -> _Hand:
-        depth = None if head is None else float(head.vertices[self.head.part == EYEBALL, 2].mean())
-        problem = HandProblem(hand_model(seen.side), HandObservation(seen.points, seen.world), camera)
-        return _Hand(seen, problem, fit_hand(problem, depth))
+    def _look(self, frame: Frame, seen: HandLandmarks, face: FaceLandmarks | None) -> Glance | None:
+        if face is None:
+            return None
+        focal = None if frame.focal is None else frame.focal / frame.scale
+        hand = replace(seen, points=seen.points / frame.scale)
+        return look(frame.pixels, hand, replace(face, points=face.points / frame.scale), focal)
+
+    def _fit(self, seen: HandLandmarks, glance: Glance | None, camera: Camera, head: HeadFit | None) -> _Hand:
+        """The hand by itself: with lifted joints, unless the detector's own suit the picture much better."""
+        model, depth = hand_model(seen.side), None
+        if head is not None:
+            depth = float(head.vertices[self.head.part == EYEBALL, 2].mean())
+        detected = HandProblem(model, HandObservation(seen.points, seen.world), camera)
+        if glance is None:
+            return _Hand(seen, None, detected, fit_hand(detected, depth))
+        sight = HandObservation(seen.points, glance.joints, float(glance.joints_sigma.mean()))
+        lifted = HandProblem(model, sight, camera)
+        if depth is not None:
+            depth *= float(np.exp(glance.depth_ratio))
+        noise = max(glance.depth_sigma, LEAST_DEPTH_NOISE)
+        fits = [(problem, fit_hand(problem, depth, noise)) for problem in (lifted, detected)]
+        errors = [float(np.median(fit.errors)) for _, fit in fits]
+        problem, fit = fits[errors[0] > WORSE * errors[1]]
+        return _Hand(seen, glance, problem, fit)
 
     def _place(self, hand: _Hand, surface: Surface) -> None:
-        hand.placement = place_hand(hand.problem, hand.fit, surface, self.allowed)
+        hand.placement = place_hand(hand.problem, hand.fit, surface, self.allowed, hand.glance)
         hand.fit = hand.placement.fit
 
     def _contact(self, head: HeadFit | None, surface: Surface | None, hands: list[_Hand]) -> NDArray[np.float32]:
@@ -122,6 +152,20 @@ class OpenEngine:
         if head is None or surface is None or not pushing:
             return np.zeros_like(self.head.mean, np.float32)
         return deformation(self.flesh, head.vertices, surface, pushing)
+
+    def _relieved(self, head: HeadFit | None, hands: list[_Hand], displaced: NDArray) -> bool:
+        """Backs hands off that are still in the skin after it gave way; says whether any was."""
+        if head is None or not displaced.any():
+            return False
+        deformed = Surface(head.vertices + displaced, self.solid, self.head.neck_rim)
+        backed = False
+        for hand in hands:
+            excess = _deepest(deformed, hand.fit.vertices) - LEFT
+            if _touches(hand) and excess > 0:
+                middle = hand.fit.vertices.mean(0)
+                hand.fit = moved(hand.fit, hand.problem, -(excess + LEFT / 2) * middle / np.linalg.norm(middle))
+                backed = True
+        return backed
 
     def _head_result(self, head: HeadFit, displaced: NDArray, contact: NDArray) -> Head:
         landmarks = self.head.landmarks(head.vertices)[self.head.ibug]

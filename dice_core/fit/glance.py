@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A look at the picture itself: does the hand touch, how deep does it lie, with which part, and how is it held?
+"""A second look at a hand: how is it held, with which part would it touch, how deep does it lie, does it touch?
 
-Landmarks do not tell a hand on a cheek from one a hand's breadth before it; shadows, shading and edges do. A small
-network (assets/glance.md says how it was made) reads them from a crop about the hand. It knows right hands only: left
-ones are shown to it in a mirror.
+A small network learnt that from drawn people (assets/glance.md: how, and how far it is to be trusted). It corrects the
+detector's joints and names the part; of the touch itself it knows little. A file that also holds a convolutional
+network looks at the picture as well. Both know right hands only: left ones are shown to them in a mirror.
 """
 
 from __future__ import annotations
@@ -196,24 +196,32 @@ def numbers(seen: View) -> NDArray[np.float32]:
 
 
 class _Network:
-    """The convolutional part, run by OpenCV, and the rest, a few matrices."""
+    """The convolutional part, run by OpenCV, and the rest, a few matrices. A file may do without the first: then the
+    landmarks alone are asked."""
 
     def __init__(self, path: Path) -> None:
         with np.load(path) as data:
-            self.eye = cv2.dnn.readNetFromONNX(data["onnx"])
+            self.eye = cv2.dnn.readNetFromONNX(data["onnx"]) if "onnx" in data.files else None
             self.mats = {key: data[key].astype(np.float32) for key in data.files if key != "onnx"}
         self.lock = threading.Lock()  # OpenCV's networks keep what they were given
 
-    def __call__(self, crop: NDArray, at: NDArray, said: NDArray) -> NDArray:
+    def __call__(self, pixels: NDArray[np.uint8], seen: View) -> NDArray:
+        said = numbers(seen)
+        said = (said - self.mats["mean"]) / self.mats["deviation"]
+        landmarks = self._linear("numbers.2", _relu(self._linear("numbers.0", np.clip(said, -6, 6))))
+        joined = np.concatenate([self._picture(pixels, seen), landmarks])
+        return self._linear("out", _relu(self._linear("trunk.2", _relu(joined)))).astype(float)
+
+    def _picture(self, pixels: NDArray[np.uint8], seen: View) -> NDArray:
+        if self.eye is None:
+            return np.zeros(self.mats["trunk.2.weight"].shape[1] - len(self.mats["numbers.2.bias"]))
+        crop, points = shown(pixels, seen)
         with self.lock:
             self.eye.setInput(crop[None])
             grid, overall = self.eye.forward(["grid", "overall"])
-        picked = at @ grid[0].reshape(grid.shape[1], -1).T
-        points = self._linear("points", _relu(self._linear("point", picked)).ravel())
-        said = (said - self.mats["mean"]) / self.mats["deviation"]
-        landmarks = self._linear("numbers.2", _relu(self._linear("numbers.0", np.clip(said, -6, 6))))
-        joined = np.concatenate([points, self._linear("overall", overall[0].ravel()), landmarks])
-        return self._linear("out", _relu(self._linear("trunk.2", _relu(joined)))).astype(float)
+        picked = weights(points) @ grid[0].reshape(grid.shape[1], -1).T
+        at_joints = self._linear("points", _relu(self._linear("point", picked)).ravel())
+        return np.concatenate([at_joints, self._linear("overall", overall[0].ravel())])
 
     def _linear(self, name: str, values: NDArray) -> NDArray:
         return values @ self.mats[f"{name}.weight"].T + self.mats[f"{name}.bias"]
@@ -254,9 +262,8 @@ def look(pixels: NDArray[np.uint8], hand: HandLandmarks, face: FaceLandmarks, fo
         In pixels of it, or None when it is not known.
     """
     seen = view((pixels.shape[1], pixels.shape[0]), hand, face, focal)
-    crop, points = shown(pixels, seen)
     network = _network()
-    return answer(network(crop, weights(points), numbers(seen)), seen, network.mats["calibration"])
+    return answer(network(pixels, seen), seen, network.mats["calibration"])
 
 
 def answer(out: NDArray, seen: View, calibration: NDArray) -> Glance:

@@ -20,6 +20,7 @@ from .least_squares import minimise
 PIXEL_NOISE = 0.04  # of the hand's size in the picture
 OUTLIER = 2.5  # sigmas beyond which a landmark loses its pull
 WORLD_NOISE, TILT_NOISE = 0.025, 0.2  # metres; radians
+LIFTED_NOISE = (0.006, 0.03)  # metres, at least and at most
 DEPTH_NOISE = 0.1  # of the distance: how far the hand's may differ from the face's
 ANATOMY_WEIGHT = 0.4
 COUPLING_NOISE = 0.35  # radians: a finger's last joint bends with about 0.65 of the middle one
@@ -37,10 +38,25 @@ NOTHING = np.zeros(0, np.int64)  # no vertices
 
 @dataclass(frozen=True)
 class HandObservation:
-    """What the detector says of a hand: (21, 2) pixels of the full picture and (21, 3) metres about its centre."""
+    """What is seen of a hand.
+
+    Attributes
+    ----------
+    points
+        (21, 2) the detector's landmarks, pixels of the full picture.
+    world
+        (21, 3) in any unit: the detector's landmarks in space, or, if they are `lifted`, joints (see `glance`).
+    noise
+        Of the lifted joints, as a share of the mean length of BONES; None for the detector's.
+    """
 
     points: NDArray
     world: NDArray
+    noise: float | None = None
+
+    @property
+    def lifted(self) -> bool:
+        return self.noise is not None
 
     @property
     def size(self) -> float:
@@ -98,11 +114,13 @@ class HandProblem:
         self.focal = float(camera.matrix[0, 0])
         self.principal = camera.matrix[:2, 2].astype(np.float64)
         self.pixel_sigma = PIXEL_NOISE * seen.size
-        self.rest = model.landmarks
+        self.rest = model.keypoints_rest if seen.lifted else model.landmarks
         centred = seen.world - seen.world.mean(0)
         self.world = centred * (_lengths(self.rest) / _lengths(centred)).mean()  # the detector knows no sizes
         self.world_lengths = _lengths(self.world)
-        self.whitening = _whitening(self.world)
+        unit = float(_lengths(self.rest).mean())
+        noise = WORLD_NOISE if seen.noise is None else float(np.clip(unit * seen.noise, *LIFTED_NOISE))
+        self.whitening = _whitening(self.world, noise)
         self.anatomy, self.usual = _anatomy()
 
     def linearised(self, parameters: NDArray, motion: Motion) -> tuple[NDArray, NDArray]:
@@ -121,21 +139,22 @@ class HandProblem:
 
     def _shape(self, motion: Motion) -> tuple[NDArray, NDArray]:
         """In units of the mean hand: in the posed hand's own, a smaller hand would seem a better one."""
-        scale, scale_by = self._scale(motion)
-        centred = motion.landmarks - motion.landmarks.mean(1, keepdims=True)
-        centred_by = motion.landmarks_by - motion.landmarks_by.mean(1, keepdims=True)
+        points, by = (motion.joints, motion.joints_by) if self.seen.lifted else (motion.landmarks, motion.landmarks_by)
+        scale, scale_by = self._scale(points, by)
+        centred = points - points.mean(1, keepdims=True)
+        centred_by = by - by.mean(1, keepdims=True)
         shape = centred / scale[:, None, None]
         by = (centred_by - shape[..., None] * scale_by[:, None, None]) / scale[:, None, None, None]
         count = len(shape)
         residuals = (shape - self.world).reshape(count, 63) @ self.whitening
         return residuals, self.whitening @ by.reshape(count, 63, -1)
 
-    def _scale(self, motion: Motion) -> tuple[NDArray, NDArray]:
+    def _scale(self, points: NDArray, points_by: NDArray) -> tuple[NDArray, NDArray]:
         """(n,) size over that of the detector's hand, from bones that never change, and (n, P) its derivatives."""
         first, second = np.transpose(BONES)
-        bones = motion.landmarks[:, first] - motion.landmarks[:, second]
+        bones = points[:, first] - points[:, second]
         lengths = np.linalg.norm(bones, axis=2)
-        by = np.einsum("nbi,nbip->nbp", bones, motion.landmarks_by[:, first] - motion.landmarks_by[:, second])
+        by = np.einsum("nbi,nbip->nbp", bones, points_by[:, first] - points_by[:, second])
         longer = by / (lengths * self.world_lengths)[..., None]
         return (lengths / self.world_lengths).mean(1), longer.mean(1)
 
@@ -186,7 +205,7 @@ def _lengths(joints: NDArray) -> NDArray:
     return np.linalg.norm(joints[first] - joints[second], axis=1)
 
 
-def _whitening(world: NDArray) -> NDArray:
+def _whitening(world: NDArray, noise: float) -> NDArray:
     """(63, 63) symmetric, makes the errors of the detector's (21, 3) points alike and independent.
 
     They are a tilt of the whole hand out of the picture, and noise. Taken for noise alone, a tilt of 15 degrees, which
@@ -196,8 +215,8 @@ def _whitening(world: NDArray) -> NDArray:
     zero = np.zeros_like(x)
     tilts = np.stack([np.stack([zero, -z, y], 1).ravel(), np.stack([z, zero, -x], 1).ravel()], axis=1)
     basis, size, _ = np.linalg.svd(TILT_NOISE * tilts, full_matrices=False)
-    softer = 1 - WORLD_NOISE / np.hypot(WORLD_NOISE, size)
-    return (np.eye(63) - (basis * softer) @ basis.T) / WORLD_NOISE
+    softer = 1 - noise / np.hypot(noise, size)
+    return (np.eye(63) - (basis * softer) @ basis.T) / noise
 
 
 def _anatomy() -> tuple[NDArray, NDArray]:
@@ -221,15 +240,15 @@ def bend_angles(joints: NDArray) -> NDArray:
     return np.arccos(np.clip((bones[:, 1:] * bones[:, :-1]).sum(2), -1, 1))
 
 
-def fit_hand(problem: HandProblem, depth: float | None) -> HandFit:
+def fit_hand(problem: HandProblem, depth: float | None, noise: float = DEPTH_NOISE) -> HandFit:
     """The hand by itself, whatever is near.
 
     Parameters
     ----------
     problem
         Its landmarks.
-    depth
-        Where the wrist probably is along the camera's axis, metres, or None.
+    depth, noise
+        Where the wrist probably is along the camera's axis, metres, or None; the relative error of that.
     """
 
     def linearised(x: NDArray) -> tuple[NDArray, NDArray]:
@@ -237,8 +256,8 @@ def fit_hand(problem: HandProblem, depth: float | None) -> HandFit:
         if depth is None:
             return residuals, by
         row = np.zeros((len(x), 1, HAND_PARAMETERS))
-        row[:, 0, 5] = 1 / (DEPTH_NOISE * depth)
-        return np.c_[residuals, (x[:, 5:6] / depth - 1) / DEPTH_NOISE], np.concatenate([by, row], axis=1)
+        row[:, 0, 5] = 1 / (noise * depth)
+        return np.c_[residuals, (x[:, 5:6] / depth - 1) / noise], np.concatenate([by, row], axis=1)
 
     # Two starts: a straight one and a bent one; from one alone a quarter of the hands ends in a wrong pose.
     starts = np.stack([problem.start(bent) for bent in (False, True)])

@@ -17,6 +17,8 @@ from ..body.hand_motion import hand_motion
 from ..interaction.distance import Nearest, Surface
 from ..interaction.parts import FINGERS, patches
 from ..types import ContactState
+from .glance import PARTS as GLANCED
+from .glance import Glance
 from .hand import SHAPE_MEAN, SHAPE_SIGMA, HandFit, HandProblem, finish, limits, moved
 from .least_squares import minimise
 
@@ -33,6 +35,10 @@ ROUNDS, SOLVES, PROMISING = 3, 3, 3
 BACK_OFF_MM = 12  # at most
 LIGHT_TOUCH, GRAZE = 0.002, 0.0005  # metres
 CLEARINGS = 60  # steps out of the head
+LOOKS_LIKE = {"fist": "knuckles", "side": "index"}  # parts that a glance does not tell apart
+PART_WEIGHT = 1.0
+TOUCHING = 0.95  # the probability of a hand that could touch, where nobody has looked
+SURE, APART = 0.55, 0.35  # probabilities: touching from, apart below
 IMPLAUSIBLE = {"palm": 1.0, "heel": 1.5, "knuckles": 1.5, "fist": 1.0, "side": 2.0}  # costs, in half squared sigmas
 
 
@@ -65,7 +71,8 @@ class Placement:
     strain: float
 
 
-def place_hand(problem: HandProblem, fit: HandFit, head: Surface, allowed: NDArray) -> Placement:
+def place_hand(problem: HandProblem, fit: HandFit, head: Surface, allowed: NDArray, glance: Glance | None = None
+               ) -> Placement:
     """Decide whether a hand touches the head and, unless it does not, bring it to the skin.
 
     Parameters
@@ -76,6 +83,8 @@ def place_hand(problem: HandProblem, fit: HandFit, head: Surface, allowed: NDArr
         The head's surface.
     allowed
         (F,) metres that each face of the head may be pressed in.
+    glance
+        Which part touches, and whether any does, as far as one sees.
     """
     offsets, gap = _offsets(problem, fit, head)
     distance = float(np.linalg.norm(fit.joints.mean(0)))
@@ -85,22 +94,31 @@ def place_hand(problem: HandProblem, fit: HandFit, head: Surface, allowed: NDArr
     starts = np.repeat(fit.parameters[None], len(names), axis=0)
     starts[:, 3:6] += np.stack([offsets[name] for name in names])
     found, cost = _settled(problem, head, allowed, [parts[name] for name in names], starts)
-    best = int(np.argmin(cost + [IMPLAUSIBLE.get(name, 0.0) for name in names]))
+    best = int(np.argmin(cost + [_unlikely(name, glance) for name in names]))
     resting = [parts[names[best]], *_resting(problem, found[best], head, names[best])]
     (parameters,), (cost_best,) = _Contact(problem, head, allowed, [resting], FINE).settle(found[best][None], 1)
     close = finish(problem, parameters, float(cost_best))
     shift = abs(float(np.linalg.norm(close.joints.mean(0))) / distance - 1)
     unusual = abs(float(parameters[6] - SHAPE_MEAN[0])) / SHAPE_SIGMA[0]
     doubt = max(_ramp(gap, SURE_GAP, FAR_GAP), _ramp(unusual, SURE_SIZE, FAR_SIZE))
-    state: ContactState = "touch" if doubt == 0 else "no-touch" if doubt == 1 else "unsure"
+    probability = (TOUCHING if glance is None else glance.touch) * (1 - doubt)
+    state: ContactState = "touch" if probability >= SURE else "no-touch" if probability < APART else "unsure"
     strain = float(cost_best) - fit.cost
     if state == "no-touch":
-        return Placement(_clear(problem, fit, head, 0.0), state, 0.05, "", gap, shift, strain)
+        return Placement(_clear(problem, fit, head, 0.0), state, probability, "", gap, shift, strain)
     if state == "touch":
         close = moved(close, problem, _back_off(close.vertices, head, allowed))
     else:
         close = _clear(problem, close, head, GRAZE)  # no skin gives way: only the lightest touch
-    return Placement(close, state, 0.95 - 0.9 * doubt, names[best], gap, shift, strain)
+    return Placement(close, state, probability, names[best], gap, shift, strain)
+
+
+def _unlikely(name: str, glance: Glance | None) -> float:
+    """What speaks against a part, in half squared sigmas: how rarely it touches, or how little it looks like it."""
+    if glance is None:
+        return IMPLAUSIBLE.get(name, 0.0)
+    seen = glance.parts[GLANCED.index(LOOKS_LIKE.get(name, name))]
+    return -PART_WEIGHT * float(np.log(np.clip(seen, 0.02, 1)))
 
 
 def _settled(problem: HandProblem, head: Surface, allowed: NDArray, parts: list[NDArray], starts: NDArray

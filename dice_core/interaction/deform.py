@@ -27,6 +27,7 @@ ROUNDS = 4
 OPPOSITE = -0.1  # cosine between the normals of surfaces that face each other
 TOLERANCE = 0.0002  # metres of penetration that need no further round
 LIMIT = 0.015  # metres
+FARTHER, SLACK = 1.3, 0.001  # no skin moves farther than so many times as deep as it is pressed, and so many metres
 YIELDING = 2e-4  # of the compliance, added to it: many points push on few vertices
 
 
@@ -63,11 +64,13 @@ def deformation(flesh: Flesh, vertices: NDArray, head: Surface, hands: Sequence[
     watched = points[near], facing[near]
     pushed, moved = np.zeros((len(region), 3)), np.zeros((len(region), 3))
     best, least = moved, np.inf
+    depth = -float(nearest.distance[inside].min())
+    limit = min(LIMIT, FARTHER * depth + SLACK)
     for _ in range(ROUNDS + 1):
         current = vertices.copy()
         current[region] += moved
-        touching = [_hand_in_skin(sheet, current, *watched)]
-        touching += [_skin_in_hand(sheet, current, hand) for hand in hands]
+        touching = [_hand_in_skin(sheet, current, *watched, limit)]
+        touching += [_skin_in_hand(sheet, current, hand, limit) for hand in hands]
         rows = sparse.vstack([one[0] for one in touching]).tocsr()
         normals, distance = (np.concatenate([one[index] for one in touching]) for index in (1, 2))
         deepest = -float(distance.min(initial=0))
@@ -75,11 +78,16 @@ def deformation(flesh: Flesh, vertices: NDArray, head: Surface, hands: Sequence[
             best, least = moved, deepest
         if deepest < TOLERANCE:
             break
-        pushed = _push(sheet, pushed, rows, normals, distance)
-        moved = sheet.settled(pushed)
-    length = np.linalg.norm(best, axis=1, keepdims=True)
-    result[region] = best * np.minimum(1, LIMIT / np.maximum(length, 1e-12))
+        pushed = _capped(_push(sheet, pushed, rows, normals, distance), limit)
+        moved = _capped(sheet.settled(pushed), limit)
+    result[region] = best
     return result.astype(np.float32)
+
+
+def _capped(vectors: NDArray, limit: float) -> NDArray:
+    """(N, 3) none longer than `limit`."""
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors * np.minimum(1, limit / np.maximum(length, 1e-12))
 
 
 def dense(hand: Surface) -> tuple[NDArray, NDArray]:
@@ -89,17 +97,17 @@ def dense(hand: Surface) -> tuple[NDArray, NDArray]:
     return np.vstack([hand.vertices, centres]), np.vstack(normals)
 
 
-def _hand_in_skin(sheet: Sheet, current: NDArray, points: NDArray, facing: NDArray
+def _hand_in_skin(sheet: Sheet, current: NDArray, points: NDArray, facing: NDArray, deepest: float
                   ) -> tuple[sparse.csr_matrix, NDArray, NDArray]:
     """Points of hands in or near the skin: rows that interpolate the skin there, where to push it, signed distance.
 
-    Only where the two face each other, or the far side of a lid would seem to be inside. One for each face, the
-    deepest: more would say the same again.
+    Only where the two face each other and are no deeper than skin moves, or the far side of a lid would seem to be
+    inside. One for each face, the deepest: more would say the same again.
     """
     skin = Surface(current, sheet.skin_faces)
     nearest = skin.nearest(points)
     opposite = (nearest.normal * facing).sum(1) < OPPOSITE
-    touching = opposite & (nearest.distance < NEAR) & (nearest.distance > -DEEPEST) & ~skin.at_border(nearest)
+    touching = opposite & (nearest.distance < NEAR) & (nearest.distance > -deepest) & ~skin.at_border(nearest)
     near = np.flatnonzero(touching)[np.argsort(nearest.distance[touching])]
     near = near[np.unique(nearest.face[near], return_index=True)[1]]
     corners = sheet.index[sheet.skin_faces[nearest.face[near]]]
@@ -108,11 +116,12 @@ def _hand_in_skin(sheet: Sheet, current: NDArray, points: NDArray, facing: NDArr
     return rows, -nearest.normal[near], nearest.distance[near]
 
 
-def _skin_in_hand(sheet: Sheet, current: NDArray, hand: Surface) -> tuple[sparse.csr_matrix, NDArray, NDArray]:
+def _skin_in_hand(sheet: Sheet, current: NDArray, hand: Surface, deepest: float
+                  ) -> tuple[sparse.csr_matrix, NDArray, NDArray]:
     """The same for vertices of the skin in or near a hand."""
     mine = np.flatnonzero(sheet.skin)
     nearest = hand.nearest(current[sheet.region[mine]])
-    near = (nearest.distance < NEAR) & (nearest.distance > -DEEPEST) & ~nearest.on_cap
+    near = (nearest.distance < NEAR) & (nearest.distance > -deepest) & ~nearest.on_cap
     entries = np.arange(near.sum()), mine[near]
     rows = sparse.csr_matrix((np.ones(near.sum()), entries), (near.sum(), len(sheet.region)))
     return rows, nearest.normal[near], nearest.distance[near]

@@ -37,6 +37,7 @@ def test_points_are_those_of_the_model(side):
     motion = hand_motion(model, parameters, CHOSEN)
     vertices, joints = model.pose(parameters)
     assert np.abs(motion.vertices - vertices[:, CHOSEN]).max() < 1e-12
+    assert np.abs(motion.joints - joints).max() < 1e-12
     plain = replace(model, landmarks=model.landmarks - offset(side))
     assert np.abs(hand_motion(plain, parameters, CHOSEN).landmarks - joints).max() < 1e-12
     away = np.linalg.norm(motion.landmarks - joints, axis=2)

@@ -81,14 +81,9 @@ def true_landmarks(truth: Capture) -> NDArray:
     """(21, 3) where a perfect detector would see the joints of the true hand."""
     hand = truth.hands[0]
     model = hand_model(hand.side)
-    rotations = bone_rotations(hand.side, truth.params[f"hand_{hand.side}_parameters"])[model.landmarks_bones]
-    offset = model.landmarks - hand_model_without_offset(hand.side)
+    rotations = bone_rotations(hand.side, truth.params[f"hand_{hand.side}_parameters"])[model.keypoints_bones]
+    offset = model.landmarks - model.keypoints_rest
     return hand.joints.astype(float) + np.einsum("nij,nj->ni", rotations, offset)
-
-
-def hand_model_without_offset(side: str) -> NDArray:
-    """(21, 3) the joints at rest."""
-    return hand_model("right" if side == "right" else "left").keypoints(np.zeros((1, 55)))[0]
 
 
 def true_head(truth: Capture) -> Callable[..., HeadFit]:
