@@ -53,7 +53,7 @@ def test_everything_at_once(command, sample, sample_capture, tmp_path):
     assert Image.open(tmp_path / "out" / "p.png").size == (2160, 720)
     assert set(trimesh.load(tmp_path / "out" / "s.glb").geometry) == {"head", "hand_right"}
     lines = dict(line.split(": ") for line in ran.out.splitlines() if ": " in line)
-    assert lines["contact"] == "touch (0.95)"
+    assert lines["contact"] == f"touch ({capture.contact_probability:.2f})"
     assert float(lines["face_error"]) == pytest.approx(capture.quality["face_error"], abs=0.006)
     assert 0 < float(lines["seconds"]) < 60
 
