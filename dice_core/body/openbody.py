@@ -8,7 +8,7 @@ The rest hand's origin is the wrist. Left hands are right hands in a mirror (x -
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +63,11 @@ class HeadModel:
     barycentric: NDArray
     trust: NDArray
     ibug: NDArray
+
+    @cached_property
+    def solid(self) -> NDArray:
+        """(F, 3) the faces by which inside and outside are told: without the tongue, which lies in the mouth."""
+        return self.faces[(self.part[self.faces] != TONGUE).all(1)]
 
     def landmarks(self, vertices: NDArray) -> NDArray:
         """(..., V, 3) -> (..., 478, 3): the landmarks of vertices or of displacements."""

@@ -39,6 +39,25 @@ def rotation_matrices(vectors: Array) -> Array:
     return xp.stack(rows, -1).reshape(*vectors.shape, 3)
 
 
+def cross_matrices(vectors: np.ndarray) -> np.ndarray:
+    """(..., 3) -> (..., 3, 3) matrices M with M @ y = vector x y."""
+    x, y, z = np.moveaxis(vectors, -1, 0)
+    zero = np.zeros_like(x)
+    return np.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).reshape(*vectors.shape, 3)
+
+
+def left_jacobian(vectors: np.ndarray) -> np.ndarray:
+    """(..., 3) rotation vectors -> (..., 3, 3): from a change of the vector to a rotation applied on the left."""
+    squared = (vectors**2).sum(-1)[..., None, None]
+    angle = np.sqrt(squared)
+    small = angle < 1e-4
+    safe = np.where(small, 1.0, angle)
+    first = np.where(small, 0.5 - squared / 24, (1 - np.cos(safe)) / safe**2)
+    second = np.where(small, 1 / 6 - squared / 120, (safe - np.sin(safe)) / safe**3)
+    cross = cross_matrices(vectors)
+    return np.eye(3) + first * cross + second * (cross @ cross)
+
+
 def forward_kinematics(rotations: Array, joints: Array, parents: Iterable[int]) -> tuple[Array, Array]:
     """Pose a skeleton.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..body.openbody import EYEBALL, POSE, SHAPES, TONGUE, hand_model, head_model
+from ..body.openbody import EYEBALL, POSE, SHAPES, hand_model, head_model
 from ..errors import NothingFound
 from ..fit.camera import guess_camera
 from ..fit.glance import Glance, look
@@ -60,7 +60,7 @@ class OpenEngine:
     def __init__(self, models: Path) -> None:
         self.landmarker = Landmarker(models)
         self.head = head_model()
-        self.solid = self.head.faces[(self.head.part[self.head.faces] != TONGUE).all(1)]
+        self.solid = self.head.solid
         self.flesh = flesh_of(self.head)
         self.skin = self.flesh.skin
         softness = np.where(self.skin, self.head.softness, 0.0)
@@ -86,13 +86,16 @@ class OpenEngine:
                     self._place(one, surface)
         hands = _chosen(hands, hand)
         with clock("contact"):
-            contact = self._contact(head, surface, hands)
+            contact: NDArray | None = self._contact(head, surface, hands)
         with clock("deformation"):
             displaced = self._deformation(head, surface, hands)
             for _ in range(RELIEFS):
                 if not self._relieved(head, hands, displaced):
                     break
-                contact, displaced = self._contact(head, surface, hands), self._deformation(head, surface, hands)
+                displaced = self._deformation(head, surface, hands)
+                contact = None  # of where the hands were
+            if contact is None:
+                contact = self._contact(head, surface, hands)
         return Capture(
             engine=self.name,
             source=frame.source,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from ..body.openbody import SKIN, TONGUE, head_model
+from ..body.openbody import SKIN, head_model
 from ..types import Capture, Hand, Head
 from .metrics import Similarity, aligned_errors, contact_score, point_errors, similarity
 
@@ -36,7 +36,7 @@ def solid_faces(head: Head) -> NDArray:
     model = head_model()
     if len(head.vertices) != len(model.mean):
         return head.faces
-    return head.faces[(model.part[head.faces] != TONGUE).all(1)]
+    return model.solid
 
 
 def deformed(head: Head) -> NDArray:

@@ -11,6 +11,7 @@ from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation
 
 from ..body.openbody import IDENTITIES, HeadModel
+from ..body.skinning import cross_matrices, left_jacobian
 from ..types import Camera
 
 # Two rulers tell how large a head is, so how far away: the eyes' distance varies by 6 % among adults (Dodgson 2004),
@@ -106,8 +107,8 @@ class _Problem:
         count = len(posed)
         rotation = Rotation.from_rotvec(x[:3]).as_matrix()
         columns = np.zeros((count, 3, len(x)))
-        step = _left_jacobian(x[:3])
-        columns[:, :, :3] = -_cross_matrices(turned) @ step
+        step = left_jacobian(x[:3])
+        columns[:, :, :3] = -cross_matrices(turned) @ step
         columns[:, :, 3:POSE] = np.eye(3)
         columns[:, :, POSE:] = (self.basis @ rotation.T).transpose(1, 2, 0)
         depth = posed[:, 2]
@@ -192,21 +193,3 @@ def _frontal(problem: _Problem, weights: NDArray) -> NDArray:
     scale = spread / np.sqrt(weights @ ((model - model_center)[:, :2] ** 2).sum(1))
     x[3:POSE] = np.r_[(center - problem.principal) / scale, problem.focal / scale] - model_center
     return x
-
-
-def _cross_matrices(vectors: NDArray) -> NDArray:
-    """(N, 3) -> (N, 3, 3) matrices M with M @ y = vector x y."""
-    x, y, z = vectors.T
-    zero = np.zeros_like(x)
-    return np.stack([zero, -z, y, z, zero, -x, -y, x, zero], axis=1).reshape(-1, 3, 3)
-
-
-def _left_jacobian(vector: NDArray) -> NDArray:
-    """d(rotation) of a rotation vector: maps a change of the vector to a rotation applied on the left."""
-    angle = float(np.linalg.norm(vector))
-    cross = _cross_matrices(vector[None])[0]
-    if angle < 1e-6:
-        return np.eye(3) + cross / 2
-    return (
-        np.eye(3) + (1 - np.cos(angle)) / angle**2 * cross + (angle - np.sin(angle)) / angle**3 * cross @ cross
-    )

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Levenberg-Marquardt for several starts at once, within bounds.
 
-scipy's `least_squares` takes one start at a time and spends most of its time in Python: for the dozen hypotheses of a
-hand this is an order of magnitude faster (docs/performance.md).
+scipy's `least_squares` takes one start at a time; the hypotheses of a hand are a dozen, with the same derivatives.
 """
 
 from __future__ import annotations

@@ -36,7 +36,6 @@ BACK_OFF_MM = 12  # at most
 LIGHT_TOUCH, GRAZE = 0.002, 0.0005  # metres
 CLEARINGS = 60  # steps out of the head
 LOOKS_LIKE = {"fist": "knuckles", "side": "index"}  # parts that a glance does not tell apart
-PART_WEIGHT = 1.0
 TOUCHING = 0.95  # the probability of a hand that could touch, where nobody has looked
 SURE, APART = 0.55, 0.35  # probabilities: touching from, apart below
 IMPLAUSIBLE = {"palm": 1.0, "heel": 1.5, "knuckles": 1.5, "fist": 1.0, "side": 2.0}  # costs, in half squared sigmas
@@ -58,8 +57,6 @@ class Placement:
         Metres between the surfaces at the best distance along the line of sight; 0 when they meet.
     shift
         Relative change of distance between the free fit and touching.
-    strain
-        How much worse than the free fit the placed hand suits the evidence, in half squared sigmas.
     """
 
     fit: HandFit
@@ -68,7 +65,6 @@ class Placement:
     part: str
     gap: float
     shift: float
-    strain: float
 
 
 def place_hand(problem: HandProblem, fit: HandFit, head: Surface, allowed: NDArray, glance: Glance | None = None
@@ -89,7 +85,7 @@ def place_hand(problem: HandProblem, fit: HandFit, head: Surface, allowed: NDArr
     offsets, gap = _offsets(problem, fit, head)
     distance = float(np.linalg.norm(fit.joints.mean(0)))
     if not offsets:
-        return Placement(_clear(problem, fit, head, 0.0), "no-touch", 0.05, "", gap, SEARCH, 0.0)
+        return Placement(_clear(problem, fit, head, 0.0), "no-touch", 0.05, "", gap, SEARCH)
     names, parts = list(offsets), patches(problem.model.side)
     starts = np.repeat(fit.parameters[None], len(names), axis=0)
     starts[:, 3:6] += np.stack([offsets[name] for name in names])
@@ -103,14 +99,13 @@ def place_hand(problem: HandProblem, fit: HandFit, head: Surface, allowed: NDArr
     doubt = max(_ramp(gap, SURE_GAP, FAR_GAP), _ramp(unusual, SURE_SIZE, FAR_SIZE))
     probability = (TOUCHING if glance is None else glance.touch) * (1 - doubt)
     state: ContactState = "touch" if probability >= SURE else "no-touch" if probability < APART else "unsure"
-    strain = float(cost_best) - fit.cost
     if state == "no-touch":
-        return Placement(_clear(problem, fit, head, 0.0), state, probability, "", gap, shift, strain)
+        return Placement(_clear(problem, fit, head, 0.0), state, probability, "", gap, shift)
     if state == "touch":
         close = moved(close, problem, _back_off(close.vertices, head, allowed))
     else:
         close = _clear(problem, close, head, GRAZE)  # no skin gives way: only the lightest touch
-    return Placement(close, state, probability, names[best], gap, shift, strain)
+    return Placement(close, state, probability, names[best], gap, shift)
 
 
 def _unlikely(name: str, glance: Glance | None) -> float:
@@ -118,7 +113,7 @@ def _unlikely(name: str, glance: Glance | None) -> float:
     if glance is None:
         return IMPLAUSIBLE.get(name, 0.0)
     seen = glance.parts[GLANCED.index(LOOKS_LIKE.get(name, name))]
-    return -PART_WEIGHT * float(np.log(np.clip(seen, 0.02, 1)))
+    return -float(np.log(np.clip(seen, 0.02, 1)))
 
 
 def _settled(problem: HandProblem, head: Surface, allowed: NDArray, parts: list[NDArray], starts: NDArray

@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dice_core.body.hand_motion import hand_motion, left_jacobian
+from dice_core.body.hand_motion import hand_motion
 from dice_core.body.openbody import ASSETS, HAND_PARAMETERS, POSE, hand_model
-from dice_core.body.skinning import rotation_matrices
+from dice_core.body.skinning import left_jacobian, rotation_matrices
 
 CHOSEN = np.arange(0, 1609, 40)
 STEP = 1e-6

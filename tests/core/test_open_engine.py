@@ -56,7 +56,7 @@ def test_the_side_asked_for_overrules_the_detector():
 
 def hand(side: str, state: str, probability: float = 0.5, gap: float = 0.0) -> _Hand:
     fit = HandFit(np.zeros(3), np.zeros((5, 3)), np.zeros((21, 3)), np.zeros((21, 3)), np.zeros(21), 0.0)
-    placement = Placement(fit, state, probability, "index", gap, 0.0, 0.0)
+    placement = Placement(fit, state, probability, "index", gap, 0.0)
     return _Hand(seen(side, 0.9), None, HandObservation(np.zeros((21, 2)), np.zeros((21, 3))), fit, placement)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from dice_core.body.openbody import SKIN, TONGUE, HandModel, head_model
+from dice_core.body.openbody import SKIN, HandModel, head_model
 from dice_core.interaction.distance import Surface
 from dice_core.types import Camera, Capture, Hand, Head
 
@@ -44,8 +44,6 @@ class Figure:
         The hand and where it is; None without one.
     pressed
         What pressing moved.
-    camera, known_focal
-        The camera; whether the picture says so.
     """
 
     case: Case
@@ -54,21 +52,20 @@ class Figure:
     laid: Laid | None
     pressed: Pressed
     camera: Camera
-    known_focal: bool
 
     @property
     def head(self) -> NDArray:
         """(V, 3) with deformation."""
         return self.face.vertices + self.pressed.displacement
 
-    def surface(self, deformed: bool = True) -> Surface:
-        """What can be touched of the head."""
-        return head_surface(self.head if deformed else self.face.vertices)
+    def surface(self) -> Surface:
+        """What can be touched of the head, deformed."""
+        return head_surface(self.head)
 
 
 def head_surface(vertices: NDArray) -> Surface:
     model = head_model()
-    return Surface(vertices, model.faces[(model.part[model.faces] != TONGUE).all(1)], model.neck_rim)
+    return Surface(vertices, model.solid, model.neck_rim)
 
 
 def figures(case: Case) -> Iterator[Figure]:
@@ -116,21 +113,14 @@ def _photographed(rng: np.random.Generator, case: Case, person: Face, model: Han
     matrix = np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]], np.float32)
     camera = Camera((width, height), matrix=matrix)
     person = replace(person, vertices=person.vertices + shift)
-    shown = _facing_lens(person, laid, shift)
+    shown = None if laid is None else replace(laid.moved(shift), target=laid.target + shift)
     if shown is not None and (_hidden(shown, person) or not _inside(camera, shown)):
         return None
     pressed = replace(STILL, displacement=np.zeros_like(person.vertices))
     if shown is not None and model is not None and case.press:
         shown = shown.moved(-case.press * shown.away)
         pressed = press(person.vertices, shown.vertices, model.faces, shown.away)
-    return Figure(case, person, model, shown, pressed, camera, bool(rng.uniform() < 0.5))
-
-
-def _facing_lens(person: Face, laid: Laid | None, shift: NDArray) -> Laid | None:
-    if laid is None:
-        return None
-    moved = laid.moved(shift)
-    return replace(moved, target=laid.target + shift)
+    return Figure(case, person, model, shown, pressed, camera)
 
 
 def _held_away(rng: np.random.Generator, case: Case, laid: Laid, person: Face, distance: float) -> Laid:

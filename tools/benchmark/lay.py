@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from dice_core.body.openbody import POSE, SKIN, TONGUE, HandModel, head_model
+from dice_core.body.openbody import POSE, SKIN, HandModel, head_model
 from dice_core.interaction.distance import Surface
 from dice_core.types import Side
 
@@ -170,7 +170,7 @@ def lay(rng: np.random.Generator, model: HandModel, parameters: NDArray, part: s
     chosen, facing = part_of(model, vertices, joints, part)
     along = (joints[9] - joints[0]) / np.linalg.norm(joints[9] - joints[0])
     head = head_model()
-    surface = Surface(face.vertices, head.faces[(head.part[head.faces] != TONGUE).all(1)], head.neck_rim)
+    surface = Surface(face.vertices, head.solid, head.neck_rim)
     normals = vertex_normals(face.vertices, skin)
     inward = 1.0 if model.side == "right" else -1.0  # the way from this hand's own side to the other in the picture
     for _ in range(TRIES):

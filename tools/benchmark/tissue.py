@@ -22,7 +22,7 @@ from dice_core.body.openbody import EYE_CAVITY, MOUTH, SKIN, head_model
 
 from .tissue_contact import Contact, Planes, depth_of
 from .tissue_energy import Elastic
-from .tissue_mesh import build_tissue, closed, solid_faces
+from .tissue_mesh import build_tissue, closed
 
 REACH = 0.06  # metres from the pressed skin that may move
 STEP = 0.0015  # metres per step of the hand
@@ -80,7 +80,7 @@ def press(head_vertices: NDArray, hand_vertices: NDArray, hand_faces: NDArray, a
     head, hand = np.asarray(head_vertices, np.float64), np.asarray(hand_vertices, np.float64)
     away = np.asarray(away, np.float64) / np.linalg.norm(away)
     still = np.zeros_like(head)
-    surface, faces = closed(head, solid_faces())
+    surface, faces = closed(head, head_model().solid)
     deepest = depth_of(surface, faces, hand)
     if deepest == 0:
         return Pressed(still, 0.0, 0.0, 0, True)
@@ -96,7 +96,7 @@ def press(head_vertices: NDArray, hand_vertices: NDArray, hand_faces: NDArray, a
     count = len(tissue.vertices)
     displacement[tissue.vertices] = nodes[:count] - tissue.nodes[:count]
     displacement += _lining(head, displacement)
-    penetration = depth_of(closed(head + displacement, solid_faces())[0], faces, hand)
+    penetration = depth_of(closed(head + displacement, head_model().solid)[0], faces, hand)
     swelling = float((elastic.volume * (elastic.ratios(nodes) - 1)).sum() / elastic.volume.sum())
     calm = bool(np.linalg.norm(displacement, axis=1).max() <= back + LURCH)
     return Pressed(displacement, penetration, swelling, steps, settled and calm and penetration <= ALLOWED)

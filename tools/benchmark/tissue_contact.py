@@ -14,7 +14,9 @@ import numpy as np
 import scipy.sparse as sparse
 from numpy.typing import NDArray
 
-from .tissue_mesh import Tissue, closed, solid_faces
+from dice_core.body.openbody import head_model
+
+from .tissue_mesh import Tissue, closed
 
 PENALTY = 6e8  # Pa/m: 0.1 mm of overlap at four times the modulus of soft skin
 CLEARANCE = 1.5e-4  # metres at which contact begins
@@ -59,7 +61,7 @@ class Contact:
         self.node_of[tissue.vertices] = np.arange(len(tissue.vertices))
         self.column = np.full(tissue.nodes.size, -1)
         self.column[free] = np.arange(len(free))
-        points, self.solid = closed(head, solid_faces())
+        points, self.solid = closed(head, head_model().solid)
         self.solid_count = len(points)
         self._samples()
 
@@ -127,7 +129,7 @@ class Contact:
         """The head's closed surface over the tissue's nodes at (N, 3)."""
         head = self.head.copy()
         head[self.tissue.vertices] = nodes[: len(self.tissue.vertices)]
-        return closed(head, solid_faces())[0]
+        return closed(head, head_model().solid)[0]
 
     def penetration(self, nodes: NDArray, shift: NDArray) -> float:
         """Metres that the hand's deepest vertex lies inside the head."""

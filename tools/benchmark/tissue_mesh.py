@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from dice_core.body.openbody import SKIN, TONGUE, head_model
+from dice_core.body.openbody import SKIN, head_model
 
 # Millimetres of tissue over the bone, after tables of facial soft-tissue depths of adults, and Young's modulus in kPa;
 # for the places where MediaPipe's landmarks lie. Over gristle and eyeballs: what gives way, not what is there.
@@ -129,12 +129,6 @@ def closed(vertices: NDArray, faces: NDArray) -> tuple[NDArray, NDArray]:
     return np.vstack([vertices, middles]), np.vstack([faces, fans])
 
 
-def solid_faces() -> NDArray:
-    """Faces of the head's closed surface, but for the neck: without the tongue."""
-    model = head_model()
-    return model.faces[(model.part[model.faces] != TONGUE).all(1)]
-
-
 def build_tissue(head: NDArray, moving: NDArray) -> Tissue:
     """The tissue under the skin vertices that may move, (V,) bool, and a ring of fixed ones around."""
     model = head_model()
@@ -223,7 +217,7 @@ def _directions(head: NDArray, skin: NDArray) -> NDArray:
 
 def _room(head: NDArray, vertices: NDArray, inward: NDArray, thickness: NDArray) -> NDArray:
     """(S,) how far one can go before another side of the skin comes nearer than the side one comes from."""
-    points, faces = closed(head, solid_faces())
+    points, faces = closed(head, head_model().solid)
     depth = np.full(len(vertices), LEAST)
     open_ = np.ones(len(vertices), bool)
     for share in (0.15, 0.3, 0.45, 0.6, 0.8, 1.0):

@@ -17,7 +17,7 @@ from scipy import sparse
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
-from dice_core.body.openbody import POSE, SKIN, TONGUE, HandModel, head_model
+from dice_core.body.openbody import POSE, SKIN, HandModel, head_model
 from dice_core.interaction.distance import Surface
 from dice_core.types import Side
 
@@ -107,13 +107,7 @@ def posed_head(rng: np.random.Generator, rest: NDArray) -> tuple[NDArray, NDArra
     yaw = np.radians(rng.uniform(-52, 52) if rng.random() < 0.7 else rng.normal(0, 20))
     turn = Rotation.from_euler("zxy", [rng.normal(0, 0.17), rng.normal(0, 0.19), yaw])
     vertices = turn.apply(rest)
-    return vertices, turn.as_matrix(), Surface(vertices, solid(), model.neck_rim)
-
-
-@lru_cache(maxsize=1)
-def solid() -> NDArray:
-    model = head_model()
-    return model.faces[(model.part[model.faces] != TONGUE).all(1)]
+    return vertices, turn.as_matrix(), Surface(vertices, model.solid, model.neck_rim)
 
 
 def skin_faces() -> NDArray:
@@ -292,4 +286,4 @@ def held_away(made: Posed, gap: float, direction: NDArray) -> Posed | None:
 
 def contact(head: NDArray, hand: NDArray) -> NDArray:
     """(1609,) bool, which vertices of the hand touch."""
-    return Surface(head, solid(), head_model().neck_rim).nearest(hand).distance < CONTACT
+    return Surface(head, head_model().solid, head_model().neck_rim).nearest(hand).distance < CONTACT

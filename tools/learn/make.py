@@ -29,7 +29,7 @@ from dice_core.paths import models_dir, runtime_dir
 from dice_core.types import Frame
 
 from .bank import FOLDER
-from .figures import FARTHEST, NEAREST, People, Posed, contact, figure, held_away, pressed, solid
+from .figures import FARTHEST, NEAREST, People, Posed, contact, figure, held_away, pressed
 from .labels import touching_parts
 from .render import Window
 from .scene import picture
@@ -244,7 +244,7 @@ def _row(taken: Taken, posed: Posed, head: NDArray, touches: bool, hand: HandLan
 
 def _near(points: NDArray, head: NDArray) -> NDArray:
     """(n,) metres of points from the face."""
-    return np.maximum(Surface(head, solid(), head_model().neck_rim).nearest(points).distance, 0)
+    return np.maximum(Surface(head, head_model().solid, head_model().neck_rim).nearest(points).distance, 0)
 
 
 def _save(path: Path, rows: list[dict]) -> None:
