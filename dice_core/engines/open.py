@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +13,9 @@ from ..body.openbody import EYEBALL, POSE, SHAPES, hand_model, head_model
 from ..errors import NothingFound
 from ..fit.camera import guess_camera
 from ..fit.glance import Glance, look
-from ..fit.hand import HandFit, HandObservation, HandProblem, fit_hand, moved
+from ..fit.hand import DEPTH_NOISE, HandFit, HandObservation, HandProblem, fit_hand, moved
 from ..fit.head import HeadFit, fit_head
+from ..fit.hidden import uncovered
 from ..fit.placement import Placement, place_hand
 from ..interaction.contact import mutual_contact
 from ..interaction.deform import deformation
@@ -75,10 +76,14 @@ class OpenEngine:
         if face is None and not seen:
             raise NothingFound(f"No face and no hand were found in {frame.source}.", BETTER_PICTURE)
         with clock("head"):
-            head = None if face is None else fit_head(self.head, face.points, camera, occlusion(face, seen))
+            head = None
+            if face is not None:
+                points = uncovered(face, seen, frame.size).points
+                head = fit_head(self.head, points, camera, occlusion(face, seen))
         with clock("hands"):
-            glances = [(one, self._look(frame, one, face)) for one in assign_sides(seen, face, hand)]
-            hands = [self._fit(one, glance, camera, head) for one, glance in glances]
+            chosen = assign_sides(seen, face, hand)
+            glances = [None if face is None else look(frame.size, one, face, frame.focal) for one in chosen]
+            hands = [self._fit(*pair, camera, head) for pair in zip(chosen, glances, strict=True)]
         surface = None if head is None else Surface(head.vertices, self.solid, self.head.neck_rim)
         with clock("placement"):
             if surface is not None:
@@ -109,27 +114,19 @@ class OpenEngine:
             timings=clock.seconds,
         )
 
-    def _look(self, frame: Frame, seen: HandLandmarks, face: FaceLandmarks | None) -> Glance | None:
-        if face is None:
-            return None
-        focal = None if frame.focal is None else frame.focal / frame.scale
-        hand = replace(seen, points=seen.points / frame.scale)
-        return look(frame.pixels, hand, replace(face, points=face.points / frame.scale), focal)
-
     def _fit(self, seen: HandLandmarks, glance: Glance | None, camera: Camera, head: HeadFit | None) -> _Hand:
-        """The hand by itself: with lifted joints, unless the detector's own suit the picture much better."""
-        model, depth = hand_model(seen.side), None
-        if head is not None:
-            depth = float(head.vertices[self.head.part == EYEBALL, 2].mean())
-        detected = HandProblem(model, HandObservation(seen.points, seen.world), camera)
+        """The hand by itself: as the second look has it, unless the detector's landmarks suit a hand much better."""
+        model = hand_model(seen.side)
+        eyes = None if head is None else float(head.vertices[self.head.part == EYEBALL, 2].mean())
+        depth = None if eyes is None else (eyes, DEPTH_NOISE)
+        if glance is not None and eyes is not None:
+            depth = eyes * float(np.exp(glance.depth_ratio)), max(glance.depth_sigma, LEAST_DEPTH_NOISE)
+        detected = HandProblem(model, HandObservation(seen.points, seen.world), camera, depth)
         if glance is None:
-            return _Hand(seen, None, detected, fit_hand(detected, depth))
-        sight = HandObservation(seen.points, glance.joints, float(glance.joints_sigma.mean()))
-        lifted = HandProblem(model, sight, camera)
-        if depth is not None:
-            depth *= float(np.exp(glance.depth_ratio))
-        noise = max(glance.depth_sigma, LEAST_DEPTH_NOISE)
-        fits = [(problem, fit_hand(problem, depth, noise)) for problem in (lifted, detected)]
+            return _Hand(seen, None, detected, fit_hand(detected))
+        noise = glance.points_sigma, float(glance.joints_sigma.mean())
+        lifted = HandProblem(model, HandObservation(glance.points, glance.joints, noise), camera, depth)
+        fits = [(problem, fit_hand(problem)) for problem in (lifted, detected)]
         errors = [float(np.median(fit.errors)) for _, fit in fits]
         problem, fit = fits[errors[0] > WORSE * errors[1]]
         return _Hand(seen, glance, problem, fit)
@@ -187,7 +184,8 @@ class OpenEngine:
             unit = hand.problem.seen.size if head is None else head.face_width
             quality[f"hand_{side}_score"] = hand.seen.score
             quality[f"hand_{side}_side_score"] = hand.seen.side_score
-            quality[f"hand_{side}_error"] = 100 * float(np.median(hand.fit.errors)) / unit
+            off = np.linalg.norm(hand.problem.project(hand.fit.landmarks) - hand.seen.points, axis=1)
+            quality[f"hand_{side}_error"] = 100 * float(np.median(off)) / unit
             if hand.placement is not None:
                 quality[f"hand_{side}_gap_mm"] = 1000 * hand.placement.gap
         if head is not None and surface is not None and hands:

@@ -88,6 +88,8 @@ def compare(name: str, prediction: Capture | None, truth: Capture) -> Case:
         _check_meshes(name, "head", prediction.head, truth.head)
     plausibility, figures = _plausibility(prediction, truth)
     figures |= _errors(prediction.head, truth.head, pairs, true_state == "touch")
+    if not missing:
+        figures |= _contact(prediction.head, truth.head, pairs)
     if true_state == "no-touch":
         figures |= untouched_figures(prediction)
     figures |= timing_figures(prediction)
@@ -142,12 +144,20 @@ def _errors(head: Head | None, true_head: Head | None, pairs: Pairs, touches: bo
     figures: Figures = {}
     heads = None if head is None or true_head is None else (head, true_head)
     if heads:
-        figures |= head_figures(*heads) | contact_figures(*heads, "head") | deformation_figures(*heads)
+        figures |= head_figures(*heads)
     each = []
     for hand, true in pairs:
         place = hand_at_head_figures(*heads, hand, true, touches) if heads else {}
-        each.append(hand_figures(hand, true) | place | contact_figures(hand, true, "hand"))
+        each.append(hand_figures(hand, true) | place)
     return figures | mean_of(each)
+
+
+def _contact(head: Head | None, true_head: Head | None, pairs: Pairs) -> Figures:
+    """Contact and deformation, which nothing can have where the head or a hand was not found."""
+    figures = mean_of([contact_figures(hand, true, "hand") for hand, true in pairs])
+    if head is None or true_head is None:
+        return figures
+    return contact_figures(head, true_head, "head") | deformation_figures(head, true_head) | figures
 
 
 def _plausibility(prediction: Capture, truth: Capture) -> tuple[dict[Rule, Plausibility], Figures]:

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A second look at a hand: how is it held, with which part would it touch, how deep does it lie, does it touch?
 
-A small network learnt that from drawn people (assets/glance.md: how, and how far it is to be trusted). It corrects the
-detector's joints and names the part; of the touch itself it knows little. A file that also holds a convolutional
-network looks at the picture as well. Both know right hands only: left ones are shown to them in a mirror.
+A small network learnt that from drawn people (assets/glance.md: how, and how far it is to be trusted). It reads the
+landmarks of hand and face and what the detector's hand model, which learnt from photographs, saw of the hand. It knows
+right hands only: left ones are shown to it in a mirror.
 """
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,28 +17,24 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from ..landmarks.litert import FaceLandmarks, HandLandmarks
-from ..landmarks.regions import Region
+from ..landmarks.litert import POINT_FEATURES, FaceLandmarks, HandLandmarks
 from .camera import DEFAULT_FOCAL
+from .perceptron import Perceptron, relu
 
 ASSET = Path(__file__).parent / "assets" / "glance.npz"
 PARTS = ("thumb", "index", "middle", "ring", "little", "palm", "heel", "knuckles")
-CROP, CHANNELS, GRID, JOINTS = 160, 6, 20, 21  # pixels; of them and the drawn landmarks; cells; joints
-AROUND, LEAST = 1.7, 0.8  # side of the crop in the hand's extents, and at least in the face's widths
-SPREAD = 1.1  # cells about a joint from which the network takes what it saw there
+JOINTS = 21
 BONES = ((0, 5), (5, 9), (9, 13), (13, 17), (0, 17), (5, 6), (9, 10))  # their mean length is the unit of joints
-CHAINS = [[0, *range(1 + 4 * finger, 5 + 4 * finger)] for finger in range(5)]
 OVAL = [10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176, 149,
         150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109]  # fmt: skip
-FEATURE_LINES = ([33, 160, 158, 133, 153, 144, 33], [362, 385, 387, 263, 373, 380, 362], [168, 6, 195, 4, 2],
-                 [61, 40, 0, 270, 291, 321, 17, 91, 61])  # fmt: skip
 LANDMARKS = [10, 152, 234, 454, 33, 133, 362, 263, 1, 4, 168, 61, 291, 13, 50, 280, 172, 397, 67, 297]
 MIRRORED = [10, 152, 454, 234, 263, 362, 133, 33, 1, 4, 168, 291, 61, 13, 280, 50, 397, 172, 297, 67]
-FEATURES = 283
+NUMBERS = 283
 # what the network says, in this order
 TOUCH, DEPTH, PART = slice(0, 1), slice(1, 3), slice(3, 11)
 POSE, POSE_SIGMA, GAP, GAPS = slice(11, 74), slice(74, 95), slice(95, 96), slice(96, 117)
-OUTPUTS = 117
+POINTS, POINTS_SIGMA = slice(117, 159), slice(159, 180)
+OUTPUTS = 180
 GAP_LEAST, GAP_UNIT = 0.005, 0.02  # metres: gaps are learnt as log((gap + GAP_LEAST) / GAP_UNIT)
 
 
@@ -59,6 +54,8 @@ class Glance:
         (21, 3) from the wrist, camera axes, in mean lengths of BONES; (21,) deviation of each along an axis.
     gaps
         (21,) metres from each joint to the face's surface, for a face of usual size.
+    points, points_sigma
+        (21, 2) pixels, where the joints are in the picture; (21,) deviation of each along an axis.
     """
 
     touch: float
@@ -68,6 +65,8 @@ class Glance:
     joints: NDArray
     joints_sigma: NDArray
     gaps: NDArray
+    points: NDArray
+    points_sigma: NDArray
 
 
 @dataclass(frozen=True)
@@ -84,6 +83,8 @@ class View:
         In pixels, or None.
     scores
         Of the hand and of its side.
+    features
+        (FEATURES,), see `HandLandmarks`.
     """
 
     size: tuple[int, int]
@@ -92,14 +93,13 @@ class View:
     face: NDArray
     focal: float | None
     scores: tuple[float, float]
+    features: NDArray
     mirrored: bool
 
     @property
-    def region(self) -> Region:
-        """What of the picture is looked at."""
-        low, high = self.hand.min(0), self.hand.max(0)
-        side = max(AROUND * float((high - low).max()), LEAST * float(np.ptp(self.face[:, 0])))
-        return Region((low + high) / 2, side)
+    def extent(self) -> float:
+        """Root mean square of the hand's distances from its middle, pixels."""
+        return max(float(np.sqrt(((self.hand - self.hand.mean(0)) ** 2).sum(1).mean())), 1e-6)
 
     @property
     def angle(self) -> float:
@@ -122,30 +122,8 @@ def view(size: tuple[int, int], hand: HandLandmarks, face: FaceLandmarks, focal:
     if mirrored:
         points, marks = np.array([size[0], 0]) + points * [-1, 1], np.array([size[0], 0]) + marks * [-1, 1]
         world = world * [-1, 1, 1]
-    return View(size, points, world, marks, focal, (hand.score, hand.side_score), mirrored)
-
-
-def drawn(hand: NDArray, face: NDArray) -> NDArray[np.uint8]:
-    """(3, CROP, CROP): bones, fingertips and face, from their places in the crop in pixels."""
-    planes = np.zeros((3, CROP, CROP), np.uint8)
-    at = np.clip(np.round(8 * hand), -30000, 30000).astype(np.int32)
-    for finger, chain in enumerate(CHAINS):
-        cv2.polylines(planes[0], [at[chain]], False, 95 + 40 * finger, 3, cv2.LINE_AA, 3)
-        cv2.circle(planes[1], at[chain[-1]].tolist(), 8 * 5, 95 + 40 * finger, -1, cv2.LINE_AA, 3)
-    marks = np.clip(np.round(8 * face), -30000, 30000).astype(np.int32)
-    cv2.fillPoly(planes[2], [marks[OVAL]], 110, cv2.LINE_AA, 3)
-    for line in FEATURE_LINES:
-        cv2.polylines(planes[2], [marks[line]], False, 255, 2, cv2.LINE_AA, 3)
-    return planes
-
-
-def weights(hand: NDArray) -> NDArray[np.float32]:
-    """(21, GRID * GRID) where on the network's raster each joint lies, from pixels of the crop; rows add up to 1."""
-    at = np.clip(hand * (GRID / CROP) - 0.5, 0, GRID - 1)
-    ticks = np.arange(GRID)
-    x, y = (np.exp(-((ticks - at[:, axis, None]) ** 2) / (2 * SPREAD**2)) for axis in (0, 1))
-    made = (y[:, :, None] * x[:, None, :]).reshape(len(hand), -1)
-    return (made / made.sum(1, keepdims=True)).astype(np.float32)
+    return View(size, points, world, marks, focal, (hand.score, hand.side_score),
+                hand.features[int(mirrored)], mirrored)  # fmt: skip
 
 
 def unit_joints(joints: NDArray) -> NDArray:
@@ -167,11 +145,11 @@ def upright_world(seen: View) -> NDArray:
 
 
 def numbers(seen: View) -> NDArray[np.float32]:
-    """(FEATURES,) what the landmarks say, independent of the picture's size."""
+    """(NUMBERS,) what the landmarks say, independent of the picture's size."""
     turn = turn_about_sight(seen.angle)[:2, :2]
     hand, face, width = seen.hand, seen.face, max(float(np.ptp(seen.face[:, 0])), 1e-6)
     middle, centre = hand.mean(0), (face[OVAL].min(0) + face[OVAL].max(0)) / 2
-    extent = max(float(np.sqrt(((hand - middle) ** 2).sum(1).mean())), 1e-6)
+    extent = seen.extent
     world = upright_world(seen)
     flat = (hand - middle) @ turn.T
     around = world[:, :2] - world[:, :2].mean(0)
@@ -195,88 +173,50 @@ def numbers(seen: View) -> NDArray[np.float32]:
     return np.clip(np.concatenate([np.ravel(part) for part in parts]), -8, 8).astype(np.float32)
 
 
-class _Network:
-    """The convolutional part, run by OpenCV, and the rest, a few matrices. A file may do without the first: then the
-    landmarks alone are asked."""
-
-    def __init__(self, path: Path) -> None:
-        with np.load(path) as data:
-            self.eye = cv2.dnn.readNetFromONNX(data["onnx"]) if "onnx" in data.files else None
-            self.mats = {key: data[key].astype(np.float32) for key in data.files if key != "onnx"}
-        self.lock = threading.Lock()  # OpenCV's networks keep what they were given
-
-    def __call__(self, pixels: NDArray[np.uint8], seen: View) -> NDArray:
-        said = numbers(seen)
-        said = (said - self.mats["mean"]) / self.mats["deviation"]
-        landmarks = self._linear("numbers.2", _relu(self._linear("numbers.0", np.clip(said, -6, 6))))
-        joined = np.concatenate([self._picture(pixels, seen), landmarks])
-        return self._linear("out", _relu(self._linear("trunk.2", _relu(joined)))).astype(float)
-
-    def _picture(self, pixels: NDArray[np.uint8], seen: View) -> NDArray:
-        if self.eye is None:
-            return np.zeros(self.mats["trunk.2.weight"].shape[1] - len(self.mats["numbers.2.bias"]))
-        crop, points = shown(pixels, seen)
-        with self.lock:
-            self.eye.setInput(crop[None])
-            grid, overall = self.eye.forward(["grid", "overall"])
-        picked = weights(points) @ grid[0].reshape(grid.shape[1], -1).T
-        at_joints = self._linear("points", _relu(self._linear("point", picked)).ravel())
-        return np.concatenate([at_joints, self._linear("overall", overall[0].ravel())])
-
-    def _linear(self, name: str, values: NDArray) -> NDArray:
-        return values @ self.mats[f"{name}.weight"].T + self.mats[f"{name}.bias"]
-
-
-def _relu(values: NDArray) -> NDArray:
-    return np.maximum(values, 0)
+def ask(network: Perceptron, seen: View) -> NDArray:
+    """(OUTPUTS,) what a network says."""
+    features = network.standard("features", seen.features)
+    at_joints = relu(network.linear("point", features[:POINT_FEATURES].reshape(JOINTS, -1))).ravel()
+    said = network.linear("numbers.0", network.standard("numbers", numbers(seen)))
+    parts = [network.linear("numbers.2", relu(said)), network.linear("points", at_joints),
+             network.linear("whole", features[POINT_FEATURES:])]  # fmt: skip
+    return network.linear("out", relu(network.linear("trunk", relu(np.concatenate(parts))))).astype(float)
 
 
 @lru_cache(maxsize=1)
-def _network() -> _Network:
-    return _Network(ASSET)
+def _network() -> Perceptron:
+    return Perceptron(ASSET)
 
 
-def shown(pixels: NDArray[np.uint8], seen: View) -> tuple[NDArray, NDArray]:
-    """The network's picture (CHANNELS, CROP, CROP) and the hand's points in it, from a picture that is not mirrored."""
-    source, region = pixels, seen.region
-    if seen.mirrored:
-        source = np.ascontiguousarray(pixels[:, ::-1])
-    crop = region.crop(source, CROP)
-    scale = CROP / region.side
-    corner = region.center - region.side / 2
-    hand, face = (seen.hand - corner) * scale, (seen.face - corner) * scale
-    planes = np.concatenate([crop.transpose(2, 0, 1), drawn(hand, face)])
-    return (planes.astype(np.float32) - 128) / 64, hand
-
-
-def look(pixels: NDArray[np.uint8], hand: HandLandmarks, face: FaceLandmarks, focal: float | None = None) -> Glance:
+def look(size: tuple[int, int], hand: HandLandmarks, face: FaceLandmarks, focal: float | None = None) -> Glance:
     """Look at a hand and a face.
 
     Parameters
     ----------
-    pixels
-        (h, w, 3) RGB, the whole picture.
+    size
+        Width and height of the picture.
     hand, face
         In pixels of it.
     focal
         In pixels of it, or None when it is not known.
     """
-    seen = view((pixels.shape[1], pixels.shape[0]), hand, face, focal)
+    seen = view(size, hand, face, focal)
     network = _network()
-    return answer(network(pixels, seen), seen, network.mats["calibration"])
+    return answer(ask(network, seen), seen, network.data["calibration"])
 
 
 def answer(out: NDArray, seen: View, calibration: NDArray) -> Glance:
     """The network's numbers (OUTPUTS,) in the picture's own terms.
 
-    `calibration`: scale and shift of touch, scale of parts, factors on the deviations of depth and of joints.
+    `calibration`: scale and shift of touch, scale of parts, factors on the deviations of depth, joints and points.
     """
     touch, depth, part = out[TOUCH][0], out[DEPTH], out[PART]
     turn = turn_about_sight(seen.angle)
     joints = (upright_world(seen) + out[POSE].reshape(JOINTS, 3)) @ turn  # turned back
     joints = joints @ seen.ray()
+    points = seen.hand + seen.extent * out[POINTS].reshape(JOINTS, 2) @ turn[:2, :2]
     if seen.mirrored:
-        joints = joints * [-1, 1, 1]
+        joints, points = joints * [-1, 1, 1], np.array([seen.size[0], 0]) + points * [-1, 1]
     return Glance(
         touch=_sigmoid(calibration[0] * touch + calibration[1]),
         depth_ratio=float(depth[0]),
@@ -285,6 +225,8 @@ def answer(out: NDArray, seen: View, calibration: NDArray) -> Glance:
         joints=joints - joints[0],
         joints_sigma=calibration[4] * np.exp(np.clip(out[POSE_SIGMA], -6, 2)),
         gaps=np.maximum(GAP_UNIT * np.exp(np.clip(out[GAPS], -3, 4)) - GAP_LEAST, 0),
+        points=points,
+        points_sigma=calibration[5] * seen.extent * np.exp(np.clip(out[POINTS_SIGMA], -6, 2)),
     )
 
 

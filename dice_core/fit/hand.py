@@ -21,7 +21,8 @@ PIXEL_NOISE = 0.04  # of the hand's size in the picture
 OUTLIER = 2.5  # sigmas beyond which a landmark loses its pull
 WORLD_NOISE, TILT_NOISE = 0.025, 0.2  # metres; radians
 LIFTED_NOISE = (0.006, 0.03)  # metres, at least and at most
-DEPTH_NOISE = 0.1  # of the distance: how far the hand's may differ from the face's
+LIFTED_PIXEL_NOISE, POINTS_ALIKE = 0.015, 1.5  # of the hand's size, at least; neighbouring points err alike
+DEPTH_NOISE = 0.1  # of the distance: how far the hand's may differ from the face's, where nobody looked
 ANATOMY_WEIGHT = 0.4
 COUPLING_NOISE = 0.35  # radians: a finger's last joint bends with about 0.65 of the middle one
 COUPLING = 0.65
@@ -42,17 +43,17 @@ class HandObservation:
 
     Attributes
     ----------
-    points
-        (21, 2) the detector's landmarks, pixels of the full picture.
-    world
-        (21, 3) in any unit: the detector's landmarks in space, or, if they are `lifted`, joints (see `glance`).
+    points, world
+        (21, 2) pixels of the full picture and (21, 3) in any unit: the detector's landmarks or, if they are `lifted`,
+        joints (see `glance`).
     noise
-        Of the lifted joints, as a share of the mean length of BONES; None for the detector's.
+        (21,) deviations of lifted points, pixels, and that of the lifted joints as a share of the mean length of BONES;
+        None for the detector's.
     """
 
     points: NDArray
     world: NDArray
-    noise: float | None = None
+    noise: tuple[NDArray, float] | None = None
 
     @property
     def lifted(self) -> bool:
@@ -73,7 +74,7 @@ class HandFit:
     vertices, joints, landmarks
         (V, 3), (21, 3) and (21, 3) metres in camera space: the mesh, its joints, and what the detector sees at them.
     errors
-        (21,) reprojection error of the landmarks in pixels.
+        (21,) reprojection error of the points that were fitted, in pixels.
     cost
         Of the fit, half the sum of squares.
     """
@@ -105,41 +106,48 @@ class HandProblem:
         The detector's landmarks.
     camera
         A perspective camera.
+    depth
+        Where the wrist probably is along the camera's axis, metres, and the relative error of that; or None.
     """
 
-    def __init__(self, model: HandModel, seen: HandObservation, camera: Camera) -> None:
+    def __init__(self, model: HandModel, seen: HandObservation, camera: Camera,
+                 depth: tuple[float, float] | None = None) -> None:  # fmt: skip
         assert camera.matrix is not None
         self.model = model
         self.seen = seen
+        self.depth = depth
         self.focal = float(camera.matrix[0, 0])
         self.principal = camera.matrix[:2, 2].astype(np.float64)
-        self.pixel_sigma = PIXEL_NOISE * seen.size
+        self.pixel_sigma = np.full((21, 1), PIXEL_NOISE * seen.size)
+        if seen.noise is not None:
+            self.pixel_sigma = np.maximum(LIFTED_PIXEL_NOISE * seen.size, POINTS_ALIKE * seen.noise[0][:, None])
         self.rest = model.keypoints_rest if seen.lifted else model.landmarks
         centred = seen.world - seen.world.mean(0)
         self.world = centred * (_lengths(self.rest) / _lengths(centred)).mean()  # the detector knows no sizes
         self.world_lengths = _lengths(self.world)
         unit = float(_lengths(self.rest).mean())
-        noise = WORLD_NOISE if seen.noise is None else float(np.clip(unit * seen.noise, *LIFTED_NOISE))
+        noise = WORLD_NOISE if seen.noise is None else float(np.clip(unit * seen.noise[1], *LIFTED_NOISE))
         self.whitening = _whitening(self.world, noise)
         self.anatomy, self.usual = _anatomy()
 
     def linearised(self, parameters: NDArray, motion: Motion) -> tuple[NDArray, NDArray]:
         """(n, HAND_PARAMETERS) and how those hands move -> (n, R) residuals in sigmas and (n, R, P) derivatives."""
         count = len(parameters)
-        parts = [self._reprojection(motion), self._shape(motion), self._anatomy(parameters)]
+        parts = [self._reprojection(motion), self._shape(motion), self._anatomy(parameters), self._depth(parameters)]
         residuals = np.concatenate([part.reshape(count, -1) for part, _ in parts], axis=1)
         return residuals, np.concatenate([by.reshape(count, -1, by.shape[-1]) for _, by in parts], axis=1)
 
     def _reprojection(self, motion: Motion) -> tuple[NDArray, NDArray]:
-        depth = motion.landmarks[..., 2:]
-        screen = motion.landmarks[..., :2] / depth
-        moved = motion.landmarks_by[..., :2, :] - screen[..., None] * motion.landmarks_by[..., 2:, :]
-        by = moved * (self.focal / self.pixel_sigma) / depth[..., None]
+        points, points_by = self._seen_of(motion)
+        depth = points[..., 2:]
+        screen = points[..., :2] / depth
+        moved = points_by[..., :2, :] - screen[..., None] * points_by[..., 2:, :]
+        by = moved * (self.focal / self.pixel_sigma / depth)[..., None]
         return cauchy((self.focal * screen + self.principal - self.seen.points) / self.pixel_sigma, by)
 
     def _shape(self, motion: Motion) -> tuple[NDArray, NDArray]:
         """In units of the mean hand: in the posed hand's own, a smaller hand would seem a better one."""
-        points, by = (motion.joints, motion.joints_by) if self.seen.lifted else (motion.landmarks, motion.landmarks_by)
+        points, by = self._seen_of(motion)
         scale, scale_by = self._scale(points, by)
         centred = points - points.mean(1, keepdims=True)
         centred_by = by - by.mean(1, keepdims=True)
@@ -148,6 +156,10 @@ class HandProblem:
         count = len(shape)
         residuals = (shape - self.world).reshape(count, 63) @ self.whitening
         return residuals, self.whitening @ by.reshape(count, 63, -1)
+
+    def _seen_of(self, motion: Motion) -> tuple[NDArray, NDArray]:
+        """What was observed: (n, 21, 3) and its derivatives."""
+        return (motion.joints, motion.joints_by) if self.seen.lifted else (motion.landmarks, motion.landmarks_by)
 
     def _scale(self, points: NDArray, points_by: NDArray) -> tuple[NDArray, NDArray]:
         """(n,) size over that of the detector's hand, from bones that never change, and (n, P) its derivatives."""
@@ -163,12 +175,20 @@ class HandProblem:
         residuals = parameters @ self.anatomy.T - self.usual
         return residuals, np.broadcast_to(self.anatomy, (len(parameters), *self.anatomy.shape))
 
+    def _depth(self, parameters: NDArray) -> tuple[NDArray, NDArray]:
+        if self.depth is None:
+            return np.zeros((len(parameters), 0)), np.zeros((len(parameters), 0, HAND_PARAMETERS))
+        distance, noise = self.depth
+        by = np.zeros((len(parameters), 1, HAND_PARAMETERS))
+        by[..., 5] = 1 / (noise * distance)
+        return (parameters[:, 5:6] / distance - 1) / noise, by
+
     def project(self, joints: NDArray) -> NDArray:
         return self.focal * joints[..., :2] / joints[..., 2:] + self.principal
 
-    def errors(self, landmarks: NDArray) -> NDArray:
-        """(21,) reprojection errors in pixels of (21, 3) landmarks."""
-        return np.linalg.norm(self.project(landmarks) - self.seen.points, axis=1)
+    def errors(self, joints: NDArray, landmarks: NDArray) -> NDArray:
+        """(21,) reprojection errors in pixels of a hand's (21, 3) joints or landmarks, whichever were observed."""
+        return np.linalg.norm(self.project(joints if self.seen.lifted else landmarks) - self.seen.points, axis=1)
 
     def start(self, bent: bool) -> NDArray:
         """Parameters that match the palm's pose and, if `bent`, the finger angles of the detector's 3D points."""
@@ -240,24 +260,11 @@ def bend_angles(joints: NDArray) -> NDArray:
     return np.arccos(np.clip((bones[:, 1:] * bones[:, :-1]).sum(2), -1, 1))
 
 
-def fit_hand(problem: HandProblem, depth: float | None, noise: float = DEPTH_NOISE) -> HandFit:
-    """The hand by itself, whatever is near.
-
-    Parameters
-    ----------
-    problem
-        Its landmarks.
-    depth, noise
-        Where the wrist probably is along the camera's axis, metres, or None; the relative error of that.
-    """
+def fit_hand(problem: HandProblem) -> HandFit:
+    """The hand by itself, whatever is near."""
 
     def linearised(x: NDArray) -> tuple[NDArray, NDArray]:
-        residuals, by = problem.linearised(x, hand_motion(problem.model, x, NOTHING))
-        if depth is None:
-            return residuals, by
-        row = np.zeros((len(x), 1, HAND_PARAMETERS))
-        row[:, 0, 5] = 1 / (noise * depth)
-        return np.c_[residuals, (x[:, 5:6] / depth - 1) / noise], np.concatenate([by, row], axis=1)
+        return problem.linearised(x, hand_motion(problem.model, x, NOTHING))
 
     # Two starts: a straight one and a bent one; from one alone a quarter of the hands ends in a wrong pose.
     starts = np.stack([problem.start(bent) for bent in (False, True)])
@@ -281,7 +288,7 @@ def finish(problem: HandProblem, parameters: NDArray, cost: float) -> HandFit:
     """The whole hand of one parameter vector."""
     vertices, joints = problem.model.pose(parameters[None])
     landmarks = hand_motion(problem.model, parameters[None], NOTHING).landmarks[0]
-    return HandFit(parameters, vertices[0], joints[0], landmarks, problem.errors(landmarks), cost)
+    return HandFit(parameters, vertices[0], joints[0], landmarks, problem.errors(joints[0], landmarks), cost)
 
 
 def moved(fit: HandFit, problem: HandProblem, offset: NDArray) -> HandFit:
@@ -289,4 +296,4 @@ def moved(fit: HandFit, problem: HandProblem, offset: NDArray) -> HandFit:
     parameters = fit.parameters.copy()
     parameters[3:6] += offset
     vertices, joints, landmarks = (points + offset for points in (fit.vertices, fit.joints, fit.landmarks))
-    return HandFit(parameters, vertices, joints, landmarks, problem.errors(landmarks), fit.cost)
+    return HandFit(parameters, vertices, joints, landmarks, problem.errors(joints, landmarks), fit.cost)

@@ -7,7 +7,7 @@ landmarked again on the crop that the landmarks before define, as MediaPipe's gr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,23 +17,42 @@ from numpy.typing import NDArray
 
 from ..types import Side
 from . import models
+from .graph import with_outputs
 from .regions import Box, Region, anchors, decode_boxes
 
 FACE_SIZE, FACE_ANCHORS = 128, anchors(((16, 2), (8, 6)))
 PALM_SIZE, PALM_ANCHORS = 192, anchors(((24, 2), (12, 6)))
 FACE_SCORE, PALM_SCORE = 0.4, 0.2  # low: the landmark models' own scores decide
 FACE_PRESENCE, HAND_PRESENCE = 0.5, 0.5
+SEARCHED, SEARCH_STEP = (1.6, 3.2), np.pi / 3  # for hidden hands: extents of the face, radians
+SEARCH_SCORE, SEARCH_PRESENCE = 0.05, 0.8
 FACE_PASSES, HAND_PASSES = 4, 2  # after two, the landmarks of small faces are still off by up to 15 % of their width
 EYE_CORNERS = ((33, 133), (362, 263))  # (outer, inner) of the person's right eye, (inner, outer) of the left
 PALM_POINTS = [0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18]
+# what the face model makes of a crop on its way to the landmarks
+FACE_TENSORS, FACE_FEATURES = ("p_re_lu_18", "p_re_lu_20"), 9 * (128 + 32)
+# what the hand model makes of a crop on its way to the landmarks: edges, parts, and all of it
+HAND_TENSORS = ("model_1/model/add_1/add", "model_1/model/add_5/add", "model_1/model/global_average_pooling2d/Mean")
+POINT_FEATURES, FEATURES = 21 * (40 + 112), 21 * (40 + 112) + 1152
 
 
 @dataclass(frozen=True)
 class FaceLandmarks:
-    """(478, 2) pixels of the picture given (468 face mesh points, then 5 iris points an eye) and a score 0..1."""
+    """One face.
+
+    Attributes
+    ----------
+    points
+        (478, 2) pixels of the picture given: 468 of the face mesh, then 5 iris points an eye.
+    score
+        0..1, that there is a face.
+    features
+        (FACE_FEATURES,) of the face model.
+    """
 
     points: NDArray
     score: float
+    features: NDArray
 
 
 @dataclass(frozen=True)
@@ -50,6 +69,8 @@ class HandLandmarks:
         The person's own.
     score, side_score
         0..1: that there is a hand; that the side is right.
+    features
+        (2, FEATURES) of the hand model, at the landmarks and of the whole crop: as the hand is, and in a mirror.
     """
 
     points: NDArray
@@ -57,14 +78,16 @@ class HandLandmarks:
     side: Side
     score: float
     side_score: float
+    features: NDArray
 
 
 class _Model:
-    """A tflite file and the sizes of its outputs, largest first."""
+    """A tflite file; gives its outputs, and after them those of its tensors that are named."""
 
-    def __init__(self, path: Path, threads: int) -> None:
+    def __init__(self, path: Path, threads: int, names: tuple[str, ...] = ()) -> None:
         # not its path: LiteRT's own reading of files fails on some names on Windows
-        self.interpreter = Interpreter(model_content=path.read_bytes(), num_threads=threads)
+        content = with_outputs(path.read_bytes(), names)
+        self.interpreter = Interpreter(model_content=content, num_threads=threads)
         self.interpreter.allocate_tensors()
         self.input = self.interpreter.get_input_details()[0]["index"]
         self.outputs = [detail["index"] for detail in self.interpreter.get_output_details()]
@@ -92,15 +115,16 @@ class Landmarker:
     """
 
     def __init__(self, folder: Path, threads: int = 2) -> None:
-        def load(name: str) -> _Model:
-            return _Model(models.path(folder, name), threads)
+        def load(name: str, *tensors: str) -> _Model:
+            return _Model(models.path(folder, name), threads, tensors)
 
-        self.face_detector, self.face_mesh = load("face_detection_short_range"), load("face_landmark")
+        self.face_detector, self.face_mesh = load("face_detection_short_range"), load("face_landmark", *FACE_TENSORS)
         self.iris = load("iris_landmark")
-        self.palm_detector, self.hand_mesh = load("palm_detection_full"), load("hand_landmark_full")
+        self.palm_detector, self.hand_mesh = load("palm_detection_full"), load("hand_landmark_full", *HAND_TENSORS)
 
     def faces(self, pixels: NDArray[np.uint8]) -> list[FaceLandmarks]:
         """Every face in an (h, w, 3) uint8 RGB picture, largest first."""
+        found: list[FaceLandmarks] = []
         found: list[FaceLandmarks] = []
         for regions in ([whole(pixels)], tiles(pixels)):
             boxes = self._detect_faces(pixels, regions)
@@ -112,8 +136,10 @@ class Landmarker:
     def hands(self, pixels: NDArray[np.uint8], near: NDArray | None = None) -> list[HandLandmarks]:
         """Every hand in a picture, best first; `near`: points of a face, about which to look more closely."""
         regions = [whole(pixels)] if near is None else [whole(pixels), around(near, 3.2)]
-        boxes = [box for region in regions for box in self._detect_palms(pixels, region)]
+        boxes = [box for region in regions for box in self._detect_palms(pixels, region, PALM_SCORE)]
         found = [hand for box in boxes if (hand := self._hand(pixels, box)) is not None]
+        if not found and near is not None:
+            found = self._hidden_hands(pixels, near)
         return _distinct(sorted(found, key=lambda hand: -hand.score))
 
     def _detect_faces(self, pixels: NDArray[np.uint8], regions: list[Region]) -> list[Box]:
@@ -125,16 +151,33 @@ class Landmarker:
             )
         return boxes
 
-    def _detect_palms(self, pixels: NDArray[np.uint8], region: Region) -> list[Box]:
+    def _hidden_hands(self, pixels: NDArray[np.uint8], near: NDArray) -> list[HandLandmarks]:
+        """Fists and hands seen from odd sides, which the detector knows in few attitudes: it is shown all of them."""
+        found: list[HandLandmarks] = []
+        for factor in SEARCHED:
+            if found:
+                break
+            for angle in np.arange(0, 2 * np.pi, SEARCH_STEP):
+                region = replace(around(near, factor), angle=float(angle))
+                for box in self._detect_palms(pixels, region, SEARCH_SCORE):
+                    hand = self._hand(pixels, box)
+                    if hand is not None and hand.score > SEARCH_PRESENCE:
+                        found.append(hand)
+        return found
+
+    def _detect_palms(self, pixels: NDArray[np.uint8], region: Region, score: float) -> list[Box]:
         raw, logits = self.palm_detector(region.crop(pixels, PALM_SIZE) / 255.0)
-        return decode_boxes(raw, logits[:, 0], PALM_ANCHORS, PALM_SIZE, region.to_picture(PALM_SIZE), PALM_SCORE)
+        return decode_boxes(raw, logits[:, 0], PALM_ANCHORS, PALM_SIZE, region.to_picture(PALM_SIZE), score)
 
     def _face(self, pixels: NDArray[np.uint8], box: Box) -> FaceLandmarks | None:
         eyes = box.keypoints[1] - box.keypoints[0]
-        region = Region(box.center, 1.5 * float(box.size.max()), float(np.arctan2(eyes[1], eyes[0])))
-        score = 0.0
+        angle = float(np.arctan2(eyes[1], eyes[0]))
+        return self.face_in(pixels, Region(box.center, 1.5 * float(box.size.max()), angle))
+
+    def face_in(self, pixels: NDArray[np.uint8], region: Region) -> FaceLandmarks | None:
+        """The face in about a region of a picture; None when there is none."""
         for _ in range(FACE_PASSES):
-            mesh, logit = self.face_mesh(region.crop(pixels, 192) / 255.0)
+            mesh, logit, *features = self.face_mesh(region.crop(pixels, 192) / 255.0)
             score = float(1 / (1 + np.exp(-np.clip(logit.ravel()[0], -60, 60))))
             if score < FACE_PRESENCE:
                 return None
@@ -142,7 +185,8 @@ class Landmarker:
             eyes = points[263] - points[33]
             low, high = points.min(0), points.max(0)
             region = Region((low + high) / 2, 1.5 * float((high - low).max()), float(np.arctan2(eyes[1], eyes[0])))
-        return FaceLandmarks(np.vstack([points, *self._irises(pixels, points, region.angle)]), score)
+        everything = np.vstack([points, *self._irises(pixels, points, region.angle)])
+        return FaceLandmarks(everything, score, np.concatenate([one.ravel() for one in features]))
 
     def _irises(self, pixels: NDArray[np.uint8], points: NDArray, angle: float) -> list[NDArray]:
         irises = []
@@ -167,33 +211,54 @@ class Landmarker:
             if seen.score < HAND_PRESENCE:
                 return None
             region = hand_region(seen.points)
-        seen, mirrored = self._look(pixels, region), self._look(pixels, region, mirrored=True)
-        if seen.score < HAND_PRESENCE:
-            return None
-        return seen if mirrored.score < HAND_PRESENCE else _mean(seen, mirrored)
+        return self.hand_in(pixels, region)
 
-    def _look(self, pixels: NDArray[np.uint8], region: Region, mirrored: bool = False) -> HandLandmarks:
+    def hand_in(self, pixels: NDArray[np.uint8], region: Region) -> HandLandmarks | None:
+        """The hand in a region of a picture, seen as it is and in a mirror; None when there is none."""
+        looks = [self._look(pixels, region), self._look(pixels, region, mirrored=True)]
+        if looks[0].score < HAND_PRESENCE:
+            return None
+        sure = [look for look in looks if look.score >= HAND_PRESENCE]
+        # the mean of a hand and of its mirror image is nearer to the truth than either
+        points, world, right = (np.mean([getattr(one, key) for one in sure], 0) for key in ("points", "world", "right"))
+        features = np.stack([look.features for look in looks])
+        return HandLandmarks(points, world, "right" if right > 0.5 else "left", looks[0].score,
+                             float(max(right, 1 - right)), features)  # fmt: skip
+
+    def _look(self, pixels: NDArray[np.uint8], region: Region, mirrored: bool = False) -> _Look:
         """What the hand model makes of a crop, or of its mirror image."""
         crop = region.crop(pixels, 224) / 255.0
-        screen, presence, right, world = self.hand_mesh(crop[:, ::-1] if mirrored else crop)
+        screen, presence, right, world, *features = self.hand_mesh(crop[:, ::-1] if mirrored else crop)
         points, metres = screen.reshape(21, 3)[:, :2].copy(), world.reshape(21, 3).astype(np.float64)
-        chance = float(right.ravel()[0])
+        chance, sampled = float(right.ravel()[0]), _sampled(points / 224, features)
         if mirrored:
             points[:, 0], metres[:, 0], chance = 224 - points[:, 0], -metres[:, 0], 1 - chance
         metres[:, :2] = metres[:, :2] @ region.rotation.T
-        return _hand(_transform(points, region.to_picture(224)), metres, chance, float(presence.ravel()[0]))
+        return _Look(_transform(points, region.to_picture(224)), metres, chance, float(presence.ravel()[0]), sampled)
 
 
-def _hand(points: NDArray, world: NDArray, right: float, score: float) -> HandLandmarks:
-    """`right` is the chance that it is a right hand."""
-    return HandLandmarks(points, world, "right" if right > 0.5 else "left", score, max(right, 1 - right))
+@dataclass(frozen=True)
+class _Look:
+    """See `HandLandmarks`; `right` is the chance that it is a right hand."""
+
+    points: NDArray
+    world: NDArray
+    right: float
+    score: float
+    features: NDArray
 
 
-def _mean(one: HandLandmarks, other: HandLandmarks) -> HandLandmarks:
-    """Of what a hand looks like and what its mirror image does: nearer to the truth than either."""
-    points, world = (one.points + other.points) / 2, (one.world + other.world) / 2
-    chances = [look.side_score if look.side == "right" else 1 - look.side_score for look in (one, other)]
-    return _hand(points, world, sum(chances) / 2, one.score)
+def _sampled(points: NDArray, features: list[NDArray]) -> NDArray[np.float32]:
+    """(FEATURES,) those of two rasters at (21, 2) points of the unit square, and those of the whole."""
+    parts = []
+    for raster in features[:2]:
+        at = np.clip(points * len(raster) - 0.5, 0, len(raster) - 1.001)
+        low = at.astype(int)
+        share = (at - low)[:, None]
+        (x, y), (u, v) = low.T, np.moveaxis(share, -1, 0)
+        parts.append((1 - v) * ((1 - u) * raster[y, x] + u * raster[y, x + 1])
+                     + v * ((1 - u) * raster[y + 1, x] + u * raster[y + 1, x + 1]))  # fmt: skip
+    return np.concatenate([np.hstack(parts).ravel(), features[2].ravel()]).astype(np.float32)
 
 
 def whole(pixels: NDArray[np.uint8]) -> Region:

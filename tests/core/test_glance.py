@@ -1,17 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The look at the picture: the same in a mirror and at any size, in the right frame, and right about the sample."""
+"""The second look: the same in a mirror and at any size, in the right frame, and right about the sample."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-import cv2
 import numpy as np
 import pytest
 
 from dice_core.fit import glance
-from dice_core.fit.glance import FEATURES, GRID, OUTPUTS, PARTS, POSE, Glance, look, view
-from dice_core.landmarks.litert import FaceLandmarks, HandLandmarks
+from dice_core.fit.glance import NUMBERS, OUTPUTS, PARTS, POINTS, POSE, Glance, look, view
+from dice_core.landmarks.litert import FEATURES, FaceLandmarks, HandLandmarks
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +30,7 @@ def hand(open_engine, pixels, face) -> HandLandmarks:
 
 @pytest.fixture(scope="module")
 def said(pixels, hand, face) -> Glance:
-    return look(pixels, hand, face)
+    return look(size(pixels), hand, face)
 
 
 def size(pixels: np.ndarray) -> tuple[int, int]:
@@ -39,7 +38,7 @@ def size(pixels: np.ndarray) -> tuple[int, int]:
 
 
 def in_mirror(pixels, hand, face):
-    """The same in a mirror: picture, hand and face."""
+    """The same in a mirror: the picture's size, hand and face."""
     flip, start = np.array([-1, 1]), np.array([pixels.shape[1], 0])
     pairs = np.arange(478)  # which landmark is which in a mirror, as far as it is looked at
     pairs[glance.LANDMARKS] = glance.MIRRORED
@@ -48,8 +47,9 @@ def in_mirror(pixels, hand, face):
         points=start + flip * hand.points,
         world=hand.world * [-1, 1, 1],
         side="left" if hand.side == "right" else "right",
+        features=hand.features[::-1],
     )
-    return np.ascontiguousarray(pixels[:, ::-1]), other, replace(face, points=(start + flip * face.points)[pairs])
+    return size(pixels), other, replace(face, points=(start + flip * face.points)[pairs])
 
 
 def test_answers_have_their_shapes_and_ranges(said):
@@ -72,10 +72,21 @@ def test_a_mirror_changes_nothing_but_the_side(said, pixels, hand, face):
 
 
 def test_the_picture_may_have_any_size(said, pixels, hand, face):
-    small = cv2.resize(pixels, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-    other = look(small, replace(hand, points=hand.points / 2), replace(face, points=face.points / 2))
-    assert other.touch == pytest.approx(said.touch, abs=0.15)
-    assert np.abs(other.joints - said.joints).max() < 0.15
+    width, height = size(pixels)
+    small = replace(hand, points=hand.points / 2)
+    other = look((width // 2, height // 2), small, replace(face, points=face.points / 2))
+    assert other.touch == pytest.approx(said.touch, abs=0.02)
+    assert np.abs(other.joints - said.joints).max() < 0.02
+    assert np.abs(2 * other.points - said.points).max() < 0.02 * np.ptp(hand.points, axis=0).max()
+
+
+def test_the_features_of_a_mirror_image_are_those_of_the_hand_in_a_mirror(open_engine, pixels, hand):
+    turned = np.ascontiguousarray(pixels[:, ::-1])
+    middle = size(pixels)[0] - hand.points.mean(0)[0]
+    found = min(open_engine.landmarker.hands(turned), key=lambda one: abs(one.points.mean(0)[0] - middle))
+    assert hand.features.shape == found.features.shape == (2, FEATURES)
+    alike = [np.corrcoef(found.features[0], hand.features[index])[0, 1] for index in (0, 1)]
+    assert alike[1] > 0.9 > alike[0]
 
 
 def test_numbers_do_not_depend_on_the_pictures_size(pixels, hand, face):
@@ -84,12 +95,12 @@ def test_numbers_do_not_depend_on_the_pictures_size(pixels, hand, face):
     double = view(
         (2 * width, 2 * height), replace(hand, points=2 * hand.points), replace(face, points=2 * face.points), 1800.0
     )
-    assert one.shape == (FEATURES,) and np.isfinite(one).all()
+    assert one.shape == (NUMBERS,) and np.isfinite(one).all()
     assert np.abs(one - glance.numbers(double)).max() < 1e-4
 
 
 def test_numbers_of_a_left_hand_are_those_of_a_right_one_in_a_mirror(pixels, hand, face):
-    mirror, other, marks = in_mirror(pixels, hand, face)
+    _, other, marks = in_mirror(pixels, hand, face)
     one, two = (glance.numbers(view(size(pixels), *pair, None)) for pair in ((hand, face), (other, marks)))
     # all but the distances to the face, for which every landmark counts
     assert np.quantile(np.abs(one - two), 0.85) < 1e-4
@@ -104,22 +115,19 @@ def test_what_the_network_adds_is_added_in_its_own_frame(pixels, hand, face):
         wanted = (mirrored @ seen.ray().T) @ glance.turn_about_sight(seen.angle).T
         out = np.zeros(OUTPUTS)
         out[POSE] = (wanted - glance.upright_world(seen)).ravel()
-        assert np.abs(glance.answer(out, seen, np.ones(5)).joints - ideal).max() < 1e-6
-
-
-def test_the_joints_are_looked_at_where_they_are():
-    points = np.array([[4.0, 4.0], [156.0, 4.0], [-50.0, 400.0], *[[80.0, 80.0]] * 18])
-    made = glance.weights(points).reshape(21, GRID, GRID)
-    assert np.allclose(made.sum((1, 2)), 1, atol=1e-5)
-    assert np.unravel_index(made[0].argmax(), (GRID, GRID)) == (0, 0)
-    assert np.unravel_index(made[1].argmax(), (GRID, GRID)) == (0, GRID - 1)
-    assert np.unravel_index(made[2].argmax(), (GRID, GRID)) == (GRID - 1, 0)
+        where = np.random.default_rng(1).uniform(0, 500, (21, 2))
+        flipped = np.array([seen.size[0], 0]) + where * [-1, 1] if seen.mirrored else where
+        turn = glance.turn_about_sight(seen.angle)[:2, :2]
+        out[POINTS] = ((flipped - seen.hand) @ turn.T / seen.extent).ravel()
+        answer = glance.answer(out, seen, np.ones(6))
+        assert np.abs(answer.joints - ideal).max() < 1e-6
+        assert np.abs(answer.points - where).max() < 1e-6
 
 
 def test_the_file_is_small_and_holds_no_pickle():
     assert glance.ASSET.stat().st_size < 4e6
     with np.load(glance.ASSET, allow_pickle=False) as data:
-        assert data["calibration"].shape == (5,) and data["mean"].shape == (FEATURES,)
+        assert data["calibration"].shape == (6,) and data["features.mean"].shape == (FEATURES,)
         assert all(np.isfinite(data[key].astype(np.float32)).all() for key in data.files)
 
 
@@ -132,7 +140,7 @@ def test_photographs(open_engine, photos):
     def touches(name: str) -> float:
         frame = read_picture(photos / name)
         face, hands = find_people(open_engine.landmarker, frame)
-        return max(look(frame.pixels, hand, face).touch for hand in assign_sides(hands, face, "auto"))
+        return max(look(frame.size, hand, face).touch for hand in assign_sides(hands, face, "auto"))
 
     on = [touches(name) for name in ("1.png", "2.png")]
     off = [touches(f"no-touch/{number}.jpg") for number in (1, 2, 3)]

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation
 
@@ -18,6 +19,7 @@ from dice_core.types import Camera, Side
 
 CAMERA = Camera((1000, 1000), matrix=np.float32([[1200, 0, 500], [0, 1200, 500], [0, 0, 1]]))
 DEPTH = 0.5
+HINT = (DEPTH, fit.DEPTH_NOISE)
 CURLS = {"flat": 0.0, "relaxed": 0.4, "fist": 1.2, "pointing": (1.3, 0.1, 1.3, 1.3, 1.3)}
 FACING = {  # degrees about x, y, z after the palm faces the camera
     "palm": (0, 0, 0),
@@ -81,7 +83,7 @@ def test_known_hands_are_found(curl, facing, side):
     """One pixel and a millimetre of noise. Measured at most: 2.3 mm (fists, which what is usual holds back), 3.3
     degrees, 0.8 % of the distance, 1.4 pixels."""
     truth = known(side, curl, facing)
-    found = fit.fit_hand(fit.HandProblem(hand_model(side), truth.seen, CAMERA), DEPTH)
+    found = fit.fit_hand(fit.HandProblem(hand_model(side), truth.seen, CAMERA, HINT))
     assert shape_error(found.vertices, truth.vertices) < 2.6
     assert rotation_error(found.parameters, truth.parameters) < 3.6
     assert found.joints[:, 2].mean() == pytest.approx(truth.joints[:, 2].mean(), rel=0.01)
@@ -94,7 +96,7 @@ def test_hands_as_badly_seen_as_a_detector_sees_them():
     shape, angle, depth = [], [], []
     for seed, (curl, facing) in enumerate((curl, facing) for curl in CURLS for facing in FACING):
         truth = known("right", curl, facing, seed=seed, pixels=6, metres=0.008)
-        found = fit.fit_hand(fit.HandProblem(hand_model("right"), truth.seen, CAMERA), DEPTH)
+        found = fit.fit_hand(fit.HandProblem(hand_model("right"), truth.seen, CAMERA, HINT))
         shape.append(shape_error(found.vertices, truth.vertices))
         angle.append(rotation_error(found.parameters, truth.parameters))
         depth.append(abs(found.joints[:, 2].mean() / truth.joints[:, 2].mean() - 1))
@@ -108,7 +110,7 @@ def test_the_detector_knows_no_sizes(wrong):
     """Its metres may be those of a child's hand or a giant's: shape and distance do not follow them."""
     truth = known("right")
     seen = fit.HandObservation(truth.seen.points, truth.seen.world * wrong)
-    found = fit.fit_hand(fit.HandProblem(hand_model("right"), seen, CAMERA), DEPTH)
+    found = fit.fit_hand(fit.HandProblem(hand_model("right"), seen, CAMERA, HINT))
     assert shape_error(found.vertices, truth.vertices) < 1
     assert found.joints[:, 2].mean() == pytest.approx(truth.joints[:, 2].mean(), rel=0.01)
 
@@ -118,7 +120,7 @@ def test_with_no_face_to_go_by_the_size_of_a_usual_hand_tells_the_distance():
     sizes = [np.linalg.norm(hand.joints[9] - hand.joints[0]) for hand in (usual, large)]
     assert sizes[1] != pytest.approx(sizes[0], rel=0.05)
     for truth, size in zip((usual, large), sizes, strict=True):
-        found = fit.fit_hand(fit.HandProblem(hand_model("right"), truth.seen, CAMERA), None)
+        found = fit.fit_hand(fit.HandProblem(hand_model("right"), truth.seen, CAMERA))
         expected = truth.joints[:, 2].mean() * sizes[0] / size
         assert found.joints[:, 2].mean() == pytest.approx(expected, rel=0.03)
 
@@ -126,7 +128,7 @@ def test_with_no_face_to_go_by_the_size_of_a_usual_hand_tells_the_distance():
 @pytest.mark.parametrize("told, least, most", [(0.9 * DEPTH, 0.91, 1.0), (1.1 * DEPTH, 1.0, 1.09)])
 def test_the_distance_of_the_face_is_a_hint_not_an_order(told, least, most):
     truth = known("right", person=0)
-    found = fit.fit_hand(fit.HandProblem(hand_model("right"), truth.seen, CAMERA), told)
+    found = fit.fit_hand(fit.HandProblem(hand_model("right"), truth.seen, CAMERA, (told, fit.DEPTH_NOISE)))
     assert least < found.joints[:, 2].mean() / truth.joints[:, 2].mean() < most
     assert np.median(found.errors) < 2  # either way it looks right
 
@@ -135,8 +137,8 @@ def test_a_left_hand_is_fitted_as_a_right_one_in_a_mirror():
     truth = known("right", "pointing", "thumb side")
     mirrored = fit.HandObservation([999, 0] + truth.seen.points * [-1, 1], truth.seen.world * [-1, 1, 1])
     camera = Camera((1000, 1000), matrix=np.float32([[1200, 0, 499], [0, 1200, 500], [0, 0, 1]]))
-    right = fit.fit_hand(fit.HandProblem(hand_model("right"), truth.seen, CAMERA), DEPTH)
-    left = fit.fit_hand(fit.HandProblem(hand_model("left"), mirrored, camera), DEPTH)
+    right = fit.fit_hand(fit.HandProblem(hand_model("right"), truth.seen, CAMERA, HINT))
+    left = fit.fit_hand(fit.HandProblem(hand_model("left"), mirrored, camera, HINT))
     assert left.vertices == pytest.approx(right.vertices * [-1, 1, 1], abs=2e-4)
     assert left.cost == pytest.approx(right.cost, rel=1e-3)
 
@@ -147,7 +149,7 @@ def test_no_joint_goes_further_than_joints_go():
     random = np.random.default_rng(0)
     for _ in range(5):
         seen = fit.HandObservation(random.uniform(300, 700, (21, 2)), random.normal(0, 0.05, (21, 3)))
-        found = fit.fit_hand(fit.HandProblem(hand_model("right"), seen, CAMERA), DEPTH)
+        found = fit.fit_hand(fit.HandProblem(hand_model("right"), seen, CAMERA, HINT))
         assert (found.parameters >= low).all() and (found.parameters <= high).all()
         assert np.isfinite(found.vertices).all()
     flexion = np.degrees([low[POSE][1::3], high[POSE][1::3]])[:, 1:]
@@ -158,7 +160,7 @@ def test_fingers_bent_backwards_stop_at_the_limit():
     truth = known("right", "flat", "thumb side")
     backwards = hand_motion(hand_model("right"), bent_back(truth.parameters), fit.NOTHING).landmarks[0]
     seen = fit.HandObservation(CAMERA.project(backwards), backwards - backwards.mean(0))
-    found = fit.fit_hand(fit.HandProblem(hand_model("right"), seen, CAMERA), DEPTH)
+    found = fit.fit_hand(fit.HandProblem(hand_model("right"), seen, CAMERA, HINT))
     knuckles = found.parameters[POSE].reshape(15, 3)[3::3, 1]
     assert (knuckles >= fit.FLEXION[0]).all() and np.median(knuckles) < fit.FLEXION[0] + 0.1
 
@@ -171,7 +173,7 @@ def bent_back(parameters: np.ndarray) -> np.ndarray:
 
 def test_the_result_is_consistent():
     truth, model = known("left", "fist", "back", pixels=5), hand_model("left")
-    found = fit.fit_hand(fit.HandProblem(model, truth.seen, CAMERA), DEPTH)
+    found = fit.fit_hand(fit.HandProblem(model, truth.seen, CAMERA, HINT))
     vertices, joints = model.pose(found.parameters[None])
     assert vertices[0] == pytest.approx(found.vertices) and joints[0] == pytest.approx(found.joints)
     distance = np.linalg.norm(CAMERA.project(found.landmarks) - truth.seen.points, axis=1)
@@ -189,9 +191,16 @@ def residuals(problem: fit.HandProblem, parameters: np.ndarray) -> tuple[np.ndar
     return problem.linearised(parameters, hand_motion(problem.model, parameters, fit.NOTHING))
 
 
-def test_derivatives_are_limits_of_differences_and_hands_do_not_mix():
+def lifted(truth: Known, sigma: NDArray) -> fit.HandObservation:
+    """As the second look sees a hand: its joints, each with a deviation of its own in pixels."""
+    return fit.HandObservation(CAMERA.project(truth.joints), truth.joints, (sigma, 0.1))
+
+
+@pytest.mark.parametrize("looked", [False, True])
+def test_derivatives_are_limits_of_differences_and_hands_do_not_mix(looked):
     truth = known("right", "relaxed")
-    problem = fit.HandProblem(hand_model("right"), truth.seen, CAMERA)
+    seen = lifted(truth, np.linspace(2, 20, 21)) if looked else truth.seen
+    problem = fit.HandProblem(hand_model("right"), seen, CAMERA, HINT)
     many = truth.parameters + np.random.default_rng(0).normal(0, 0.05, (4, HAND_PARAMETERS))
     values, by = residuals(problem, many)
     for step in 1e-6 * np.eye(HAND_PARAMETERS):
@@ -199,6 +208,20 @@ def test_derivatives_are_limits_of_differences_and_hands_do_not_mix():
         assert by @ step == pytest.approx(1e-6 * difference, abs=1e-9)
     for index, one in enumerate(many):
         assert residuals(problem, one[None])[0][0] == pytest.approx(values[index], abs=1e-9)
+
+
+def test_lifted_joints_are_found_and_the_surer_ones_count_more():
+    """Joints exactly where they are give the hand; one that is 40 pixels off counts by how sure it is."""
+    truth, model = known("right", "relaxed"), hand_model("right")
+    found = fit.fit_hand(fit.HandProblem(model, lifted(truth, np.full(21, 4.0)), CAMERA, HINT))
+    assert shape_error(found.vertices, truth.vertices) < 2 and np.median(found.errors) < 2
+    off = []
+    for sigma in (4.0, 60.0):
+        seen = lifted(truth, np.where(np.arange(21) == 8, sigma, 8.0))
+        wrong = replace(seen, points=seen.points + 40 * (np.arange(21) == 8)[:, None] * [1, 0])
+        tip = fit.fit_hand(fit.HandProblem(model, wrong, CAMERA, HINT)).joints[8]
+        off.append(np.linalg.norm(CAMERA.project(tip[None])[0] - seen.points[8]))
+    assert off[1] < 0.7 * off[0]
 
 
 def test_the_minimum_is_that_of_scipy():

@@ -15,7 +15,7 @@ from dice_core.landmarks.people import assign_sides, occlusion
 
 
 def seen(side: str, side_score: float, at: float = 0.0) -> HandLandmarks:
-    return HandLandmarks(np.full((21, 2), at), np.zeros((21, 3)), side, 0.9, side_score)
+    return HandLandmarks(np.full((21, 2), at), np.zeros((21, 3)), side, 0.9, side_score, np.zeros((2, 0)))
 
 
 def sides(hands: list[HandLandmarks]) -> set[tuple[str, float]]:
@@ -82,9 +82,9 @@ def test_the_picture_is_as_sure_as_its_surest_hand():
 
 def test_what_a_hand_covers_weighs_less():
     """A hand as a square over the left part of a face that is a row of points."""
-    face = FaceLandmarks(np.column_stack([np.linspace(0, 100, 478), np.full(478, 50.0)]), 1.0)
+    face = FaceLandmarks(np.column_stack([np.linspace(0, 100, 478), np.full(478, 50.0)]), 1.0, np.zeros(0))
     square = np.array([[-10, 0], [30, 0], [30, 100], [-10, 100.0]])
-    corners = HandLandmarks(square[np.arange(21) % 4], np.zeros((21, 3)), "right", 1.0, 1.0)
+    corners = HandLandmarks(square[np.arange(21) % 4], np.zeros((21, 3)), "right", 1.0, 1.0, np.zeros((2, 0)))
     weights = occlusion(face, [corners])
     assert (weights[face.points[:, 0] < 29] < 0.5).all() and (weights[face.points[:, 0] > 31] == 1).all()
     assert (occlusion(face, []) == 1).all()

@@ -202,7 +202,7 @@ def test_the_probability_falls_with_the_size_that_touching_would_need():
         problem = fit.HandProblem(
             hand_model("right"), fit.HandObservation(middle + larger * (seen.points - middle), seen.world), CAMERA
         )
-        placed.append(place_hand(problem, fit.fit_hand(problem, None), *head()))
+        placed.append(place_hand(problem, fit.fit_hand(problem), *head()))
     assert [one.state for one in placed] == ["touch", "unsure", "no-touch"]
     probabilities = [one.probability for one in placed]
     assert probabilities == sorted(probabilities, reverse=True) and probabilities[0] > 0.9 and probabilities[2] < 0.1

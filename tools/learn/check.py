@@ -21,11 +21,10 @@ from dice_core.landmarks.people import assign_sides, find_people
 from dice_core.media.decode import read_picture
 from dice_core.paths import models_dir, runtime_dir
 from dice_core.result.store import load
-from dice_core.types import Capture, Frame
+from dice_core.types import Capture
 
-from .bank import FOLDER
 from .labels import touching_parts
-from .train import Whole, auc
+from .train import auc
 
 ASIDE = 0.3  # share of the cases that may be called unsure
 
@@ -34,13 +33,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--weights", type=Path, default=glance.ASSET)
-    parser.add_argument("--blind", type=Path, default=FOLDER / "blind.pt", help="the model that sees landmarks only")
     parser.add_argument("--photos", type=Path, action="append", default=[], help="folders of pictures to tell about")
     options = parser.parse_args()
     glance.ASSET = options.weights
     landmarker = Landmarker(models_dir(runtime_dir()), threads=1)
     if options.folder:
-        benchmark(options.folder, landmarker, _blind(options.blind))
+        benchmark(options.folder, landmarker)
     for folder in options.photos:
         for path in sorted(p for p in folder.iterdir() if p.suffix in (".png", ".jpg")):
             photo(path, landmarker)
@@ -53,48 +51,19 @@ def photo(path: Path, landmarker: Landmarker) -> None:
     print(f"{path.parent.name}/{path.name}: {'no face' if face is None else ''} {len(hands)} hands")
     for hand in assign_sides(hands, face, "auto") if face is not None else []:
         start = time.perf_counter()
-        said = look(frame.pixels, _scaled(hand, frame), _scaled(face, frame), _focal(frame))
+        said = look(frame.size, hand, face, frame.focal)
         parts = " ".join(f"{name} {value:.2f}" for name, value in zip(glance.PARTS, said.parts, strict=True))
+        size = float(np.ptp(hand.points, axis=0).max())
         print(
-            f"  {hand.side}: touch {said.touch:.2f}, depth {said.depth_ratio:+.3f} +- {said.depth_sigma:.3f}, {parts} "
-            f"({1000 * (time.perf_counter() - start):.0f} ms)"
+            f"  {hand.side}: touch {said.touch:.2f}, depth {said.depth_ratio:+.3f} +- {said.depth_sigma:.3f}, {parts}; "
+            f"points moved by {100 * np.linalg.norm(said.points - hand.points, axis=1).mean() / size:.1f} %, sure to "
+            f"{100 * said.points_sigma.mean() / size:.1f} % ({1000 * (time.perf_counter() - start):.0f} ms)"
         )
 
 
-def _scaled(found, frame: Frame):  # noqa: ANN001, ANN202
-    from dataclasses import replace
-
-    return replace(found, points=found.points / frame.scale)
-
-
-def _focal(frame: Frame) -> float | None:
-    return None if frame.focal is None else frame.focal / frame.scale
-
-
-def _blind(path: Path):  # noqa: ANN202
-    """The other model's numbers for a view, or None."""
-    import torch
-
-    if not path.is_file():
-        return None
-    saved = torch.load(path, weights_only=True)  # noqa: TID251 (our own file)
-    model = Whole(False)
-    model.load_state_dict(saved["model"])
-    model.eval()
-    calibration = saved["calibration"].numpy()
-
-    def say(seen: glance.View) -> Glance:
-        with torch.no_grad():
-            given = torch.from_numpy(glance.numbers(seen))[None]
-            out = model(given, given, given)
-        return glance.answer(out[0].numpy().astype(float), seen, calibration)
-
-    return say
-
-
-def benchmark(folder: Path, landmarker: Landmarker, blind) -> None:  # noqa: ANN001
+def benchmark(folder: Path, landmarker: Landmarker) -> None:
     """Figures over the cases of a folder whose truth is known."""
-    rows: dict[str, list] = {"seen": [], "blind": []}
+    rows: list[dict] = []
     names, missing = [], []
     for path in sorted(folder.glob("*.jpg")):
         truth, frame = load(path.with_suffix(".npz")), read_picture(path)
@@ -106,16 +75,9 @@ def benchmark(folder: Path, landmarker: Landmarker, blind) -> None:  # noqa: ANN
             missing.append(path.stem)
             continue
         names.append(path.stem)
-        if glance.ASSET.is_file():
-            rows["seen"].append(_row(look(frame.pixels, hand, face, _focal(frame)), hand, truth))
-        if blind is not None:
-            size = (frame.pixels.shape[1], frame.pixels.shape[0])
-            rows["blind"].append(_row(blind(glance.view(size, hand, face, _focal(frame))), hand, truth))
+        rows.append(_row(look(frame.size, hand, face, frame.focal), hand, truth))
     print(f"{len(names)} cases; not found: {' '.join(missing) or 'none'}")
-    for name, some in rows.items():
-        if some:
-            print(f"--- {name}")
-            _tell({key: np.array([row[key] for row in some]) for key in some[0]}, names, name == "seen")
+    _tell({key: np.array([row[key] for row in rows]) for key in rows[0]}, names)
 
 
 def _nearest(hands: list[HandLandmarks], truth: Capture) -> HandLandmarks | None:
@@ -136,6 +98,8 @@ def _row(said: Glance, hand: HandLandmarks, truth: Capture) -> dict[str, NDArray
     joints, first, second = true.joints.astype(float), *np.transpose(BONES)
     unit = 1000 * np.linalg.norm(joints[first] - joints[second], axis=1).mean()
     wanted, plain = unit_joints(joints), unit_joints(hand.world)
+    pixels = truth.camera.project(true.joints)
+    off, size = said.points - pixels, np.ptp(pixels, axis=0).max()
     return {
         "touch": truth.contact_state == "touch", "said": said.touch, "gap": truth.quality.get("gap_mm", 0.0),
         "depth": depth, "depth_said": said.depth_ratio, "sigma": said.depth_sigma,
@@ -144,6 +108,9 @@ def _row(said: Glance, hand: HandLandmarks, truth: Capture) -> dict[str, NDArray
         "plain": unit * np.linalg.norm(plain - wanted, axis=1).mean(),
         "turn": _turn(said.joints, wanted), "plain_turn": _turn(plain, wanted),
         "aligned": unit * _aligned(said.joints, wanted), "plain_aligned": unit * _aligned(plain, wanted),
+        "points": 100 * np.linalg.norm(off, axis=1).mean() / size,
+        "plain_points": 100 * np.linalg.norm(hand.points - pixels, axis=1).mean() / size,
+        "point_z": float(np.sqrt(((off / said.points_sigma[:, None]) ** 2).mean())),
         "joint_z": float(np.sqrt((((said.joints - wanted) / said.joints_sigma[:, None])[1:] ** 2).mean())),
     }  # fmt: skip
 
@@ -181,7 +148,7 @@ def balanced(said: NDArray, touch: NDArray) -> tuple[float, float, float, float]
     return best
 
 
-def _tell(rows: dict[str, NDArray], names: list[str], each: bool) -> None:
+def _tell(rows: dict[str, NDArray], names: list[str]) -> None:
     touch, said = rows["touch"], rows["said"]
     print(
         f"touch: {touch.sum()} of {len(touch)}; AUC {auc(said, touch):.3f}; at 0.5 balanced "
@@ -205,19 +172,19 @@ def _tell(rows: dict[str, NDArray], names: list[str], each: bool) -> None:
         f"parts: F1 {good:.3f}; best named touches {wanted[np.arange(len(wanted)), chance.argmax(1)].mean():.3f}; "
         f"always the commonest {wanted.mean(0).max():.3f}"
     )
-    for key, unit in (("joints", "mm"), ("aligned", "mm"), ("turn", "deg")):
+    for key, unit in (("joints", "mm"), ("aligned", "mm"), ("turn", "deg"), ("points", "%")):
         old = rows["plain" if key == "joints" else f"plain_{key}"]
         print(
             f"{key}: detector {old.mean():.1f}/{np.median(old):.1f} -> "
             f"{rows[key].mean():.1f}/{np.median(rows[key]):.1f} {unit}, better in {(rows[key] < old).mean():.2f}"
         )
-    print(f"joints in sigmas: {np.median(rows['joint_z']):.2f} median")
-    if each:
-        for at in np.argsort(-said):
-            print(
-                f"    {said[at]:.2f} {'touch' if touch[at] else 'apart'} {names[at]} depth {rows['depth'][at]:+.3f} "
-                f"said {rows['depth_said'][at]:+.3f} +- {rows['sigma'][at]:.3f}"
-            )
+    print(f"in sigmas, medians: joints {np.median(rows['joint_z']):.2f}, points {np.median(rows['point_z']):.2f}")
+    for at in np.argsort(-said):
+        print(
+            f"    {said[at]:.2f} {'touch' if touch[at] else 'apart'} {names[at]} depth {rows['depth'][at]:+.3f} "
+            f"said {rows['depth_said'][at]:+.3f} +- {rows['sigma'][at]:.3f} points {rows['plain_points'][at]:.1f} -> "
+            f"{rows['points'][at]:.1f} %"
+        )
 
 
 def _best_cut(said: NDArray, touch: NDArray) -> float:

@@ -282,8 +282,3 @@ def held_away(made: Posed, gap: float, direction: NDArray) -> Posed | None:
             return made
         made = made.moved(0.9 * short * direction)
     return made if made.gap() > NEAREST * 0.9 else None
-
-
-def contact(head: NDArray, hand: NDArray) -> NDArray:
-    """(1609,) bool, which vertices of the hand touch."""
-    return Surface(head, head_model().solid, head_model().neck_rim).nearest(hand).distance < CONTACT

@@ -1,82 +1,62 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The network: a small convolutional one over the crop, and a head that joins it with the landmarks' numbers."""
+"""The network: the landmarks' numbers, the detector's features at each joint and those of the whole crop, joined."""
 
 from __future__ import annotations
 
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel
 
-from dice_core.fit.glance import CHANNELS, FEATURES, JOINTS, OUTPUTS
+from dice_core.fit.glance import JOINTS, NUMBERS, OUTPUTS
+from dice_core.landmarks.litert import FEATURES, POINT_FEATURES
 
-STEM, LOW, WIDE = 24, 48, 96  # channels at 1/2, 1/4 and 1/8 of the crop's side
-DEEP = 160  # at 1/16
-POINT = 24  # numbers kept of the picture at each joint
-HIDDEN = 256
-
-
-class Conv(nn.Sequential):
-    """Convolution, batch normalisation, ReLU."""
-
-    def __init__(self, inner: int, outer: int, size: int = 3, stride: int = 1) -> None:
-        super().__init__(
-            nn.Conv2d(inner, outer, size, stride, size // 2, bias=False), nn.BatchNorm2d(outer), nn.ReLU(inplace=True)
-        )
+POINT, HIDDEN, WIDE = 32, 256, 384
 
 
-class Block(nn.Module):
-    """A residual block with half of its channels in the middle."""
+class Standard(nn.Module):
+    """Values in deviations from the mean."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, count: int) -> None:
         super().__init__()
-        self.inner = nn.Sequential(
-            Conv(width, width // 2, 1),
-            Conv(width // 2, width // 2),
-            nn.Conv2d(width // 2, width, 1, bias=False),
-            nn.BatchNorm2d(width),
-        )
+        self.register_buffer("mean", torch.zeros(count))
+        self.register_buffer("deviation", torch.ones(count))
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return F.relu(x + self.inner(x))
+    def learn(self, values: torch.Tensor) -> None:
+        """Take mean and deviation from (n, count) values."""
+        self.mean[:], self.deviation[:] = values.mean(0), values.std(0) + 0.02
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        return ((values - self.mean) / self.deviation).clamp(-6, 6)
 
 
-class Eye(nn.Module):
-    """(n, CHANNELS, CROP, CROP) -> what is seen on a raster, (n, WIDE, GRID, GRID), and overall, (n, DEEP)."""
+class Net(nn.Module):
+    """(n, NUMBERS) and (n, FEATURES) -> (n, OUTPUTS). `blind`: without the features, to compare with."""
 
-    def __init__(self) -> None:
+    def __init__(self, blind: bool = False) -> None:
         super().__init__()
-        self.stem = nn.Sequential(Conv(CHANNELS, STEM, 3, 2), Conv(STEM, LOW, 3, 2), Block(LOW), Block(LOW))
-        self.middle = nn.Sequential(Conv(LOW, WIDE, 3, 2), Block(WIDE), Block(WIDE), Block(WIDE))
-        self.deep = nn.Sequential(Conv(WIDE, DEEP, 3, 2), Block(DEEP), Block(DEEP), Block(DEEP))
-        self.back = Conv(DEEP, WIDE, 1)
+        self.blind = blind
+        self.standard = nn.ModuleDict({"numbers": Standard(NUMBERS), "features": Standard(FEATURES)})
+        self.numbers = nn.Sequential(nn.Linear(NUMBERS, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 128))
+        self.point = nn.Linear(POINT_FEATURES // JOINTS, POINT)
+        self.points = nn.Linear(JOINTS * POINT, 192)
+        self.whole = nn.Linear(FEATURES - POINT_FEATURES, 192)
+        self.trunk, self.out = nn.Linear(512, WIDE), nn.Linear(WIDE, OUTPUTS)
+        self.given, self.joined, self.last = nn.Dropout(0.1), nn.Dropout(0.2), nn.Dropout(0.1)
 
-    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        near = self.middle(self.stem(x))
-        deep = self.deep(near)
-        back = F.interpolate(self.back(deep), scale_factor=2.0, mode="nearest")
-        return near + back, deep.mean((2, 3))
+    def forward(self, numbers: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+        numbers = self.numbers(self.standard["numbers"](numbers))
+        features = self.given(self.standard["features"](features)) * (0 if self.blind else 1)
+        at_joints = F.relu(self.point(features[:, :POINT_FEATURES].unflatten(1, (JOINTS, -1))))
+        parts = [numbers, self.points(at_joints.flatten(1)), self.whole(features[:, POINT_FEATURES:])]
+        return self.out(self.last(F.relu(self.trunk(self.joined(F.relu(torch.cat(parts, 1)))))))
 
 
-class Head(nn.Module):
-    """The answers, from the raster sampled at the joints, the overall features and the landmarks' numbers."""
+def averaged(model: nn.Module) -> AveragedModel:
+    """A running average of a model's weights that soon forgets the first."""
 
-    def __init__(self, seeing: bool = True) -> None:
-        super().__init__()
-        self.seeing = seeing
-        self.point = nn.Linear(WIDE, POINT)
-        self.points = nn.Linear(JOINTS * POINT, 128)
-        self.overall = nn.Linear(DEEP, 128)
-        self.numbers = nn.Sequential(nn.Linear(FEATURES, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 128))
-        self.trunk = nn.Sequential(nn.ReLU(), nn.Dropout(0.2), nn.Linear(384, HIDDEN), nn.ReLU(), nn.Dropout(0.1))
-        self.out = nn.Linear(HIDDEN, OUTPUTS)
+    def mean(old: torch.Tensor, new: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
+        keep = (count / (count + 10)).clamp(max=0.999)
+        return keep * old + (1 - keep) * new
 
-    def forward(
-        self, grid: torch.Tensor, overall: torch.Tensor, weights: torch.Tensor, numbers: torch.Tensor
-    ) -> torch.Tensor:
-        if not self.seeing:
-            nothing = numbers.new_zeros(len(numbers), 256)
-            return self.out(self.trunk(torch.cat([nothing, self.numbers(numbers)], 1)))
-        picked = weights @ grid.flatten(2).transpose(1, 2)  # (n, JOINTS, WIDE)
-        points = self.points(F.relu(self.point(picked)).flatten(1))
-        parts = [points, self.overall(overall), self.numbers(numbers)]
-        return self.out(self.trunk(torch.cat(parts, 1)))
+    return AveragedModel(model, avg_fn=mean)
