@@ -30,7 +30,7 @@ STAGES = ("landmarks", "head", "hands", "placement", "contact", "deformation")
 PRESS_FLOOR, PRESS_SOFT = 0.001, 0.004  # metres that skin over bone and the softest skin may be pressed in
 LEAST_DEPTH_NOISE = 0.05  # of the distance
 RELIEFS, LEFT = 4, 0.0012  # times that a hand backs off, and metres of penetration that may remain
-WORSE = 1.25  # times the reprojection error at which lifted joints are given up
+WORSE = 3.0  # times the reprojection error at which the second look is given up
 RANKING: tuple[ContactState, ...] = ("touch", "unsure", "no-touch")
 
 
@@ -125,7 +125,7 @@ class OpenEngine:
         if glance is None:
             return _Hand(seen, None, detected, fit_hand(detected))
         noise = glance.points_sigma, float(glance.joints_sigma.mean())
-        lifted = HandProblem(model, HandObservation(glance.points, glance.joints, noise), camera, depth)
+        lifted = HandProblem(model, HandObservation(glance.points, glance.joints, noise, seen.points), camera, depth)
         fits = [(problem, fit_hand(problem)) for problem in (lifted, detected)]
         errors = [float(np.median(fit.errors)) for _, fit in fits]
         problem, fit = fits[errors[0] > WORSE * errors[1]]

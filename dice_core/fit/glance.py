@@ -31,9 +31,9 @@ LANDMARKS = [10, 152, 234, 454, 33, 133, 362, 263, 1, 4, 168, 61, 291, 13, 50, 2
 MIRRORED = [10, 152, 454, 234, 263, 362, 133, 33, 1, 4, 168, 291, 61, 13, 280, 50, 397, 172, 297, 67]
 NUMBERS = 283
 # what the network says, in this order
-TOUCH, DEPTH, PART = slice(0, 1), slice(1, 3), slice(3, 11)
-POSE, POSE_SIGMA, GAP, GAPS = slice(11, 74), slice(74, 95), slice(95, 96), slice(96, 117)
-POINTS, POINTS_SIGMA = slice(117, 159), slice(159, 180)
+TOUCH, DEPTH, PART, GAP, GAPS = slice(0, 1), slice(1, 3), slice(3, 11), slice(11, 12), slice(12, 33)
+JUDGED, JUDGES = 33, 3  # those before, and how many judge
+POSE, POSE_SIGMA, POINTS, POINTS_SIGMA = slice(33, 96), slice(96, 117), slice(117, 159), slice(159, 180)
 OUTPUTS = 180
 GAP_LEAST, GAP_UNIT = 0.005, 0.02  # metres: gaps are learnt as log((gap + GAP_LEAST) / GAP_UNIT)
 
@@ -174,13 +174,19 @@ def numbers(seen: View) -> NDArray[np.float32]:
 
 
 def ask(network: Perceptron, seen: View) -> NDArray:
-    """(OUTPUTS,) what a network says."""
+    """(OUTPUTS,) what a network says: some towers judge the touch, and one tells how the hand is held."""
+    said = network.standard("numbers", numbers(seen))
     features = network.standard("features", seen.features)
-    at_joints = relu(network.linear("point", features[:POINT_FEATURES].reshape(JOINTS, -1))).ravel()
-    said = network.linear("numbers.0", network.standard("numbers", numbers(seen)))
-    parts = [network.linear("numbers.2", relu(said)), network.linear("points", at_joints),
-             network.linear("whole", features[POINT_FEATURES:])]  # fmt: skip
-    return network.linear("out", relu(network.linear("trunk", relu(np.concatenate(parts))))).astype(float)
+    judged = np.mean([_tower(network, f"judge{number}", said, features) for number in range(JUDGES)], axis=0)
+    return np.concatenate([judged, _tower(network, "held", said, features)]).astype(float)
+
+
+def _tower(network: Perceptron, name: str, said: NDArray, features: NDArray) -> NDArray:
+    at_joints = relu(network.linear(f"{name}.point", features[:POINT_FEATURES].reshape(JOINTS, -1))).ravel()
+    parts = [network.linear(f"{name}.numbers.2", relu(network.linear(f"{name}.numbers.0", said))),
+             network.linear(f"{name}.points", at_joints),
+             network.linear(f"{name}.whole", features[POINT_FEATURES:])]  # fmt: skip
+    return network.linear(f"{name}.out", relu(network.linear(f"{name}.trunk", relu(np.concatenate(parts)))))
 
 
 @lru_cache(maxsize=1)

@@ -21,7 +21,8 @@ PIXEL_NOISE = 0.04  # of the hand's size in the picture
 OUTLIER = 2.5  # sigmas beyond which a landmark loses its pull
 WORLD_NOISE, TILT_NOISE = 0.025, 0.2  # metres; radians
 LIFTED_NOISE = (0.006, 0.03)  # metres, at least and at most
-LIFTED_PIXEL_NOISE, POINTS_ALIKE = 0.015, 1.5  # of the hand's size, at least; neighbouring points err alike
+LIFTED_PIXEL_NOISE = 0.02  # of the hand's size, at least
+BESIDE_NOISE, AGREE = 0.02, 0.035  # of its size: the detector's landmarks beside lifted joints, where they agree
 DEPTH_NOISE = 0.1  # of the distance: how far the hand's may differ from the face's, where nobody looked
 ANATOMY_WEIGHT = 0.4
 COUPLING_NOISE = 0.35  # radians: a finger's last joint bends with about 0.65 of the middle one
@@ -49,11 +50,14 @@ class HandObservation:
     noise
         (21,) deviations of lifted points, pixels, and that of the lifted joints as a share of the mean length of BONES;
         None for the detector's.
+    landmarks
+        (21, 2) pixels, the detector's beside lifted joints: in photographs they are surer of small things.
     """
 
     points: NDArray
     world: NDArray
     noise: tuple[NDArray, float] | None = None
+    landmarks: NDArray | None = None
 
     @property
     def lifted(self) -> bool:
@@ -120,7 +124,10 @@ class HandProblem:
         self.principal = camera.matrix[:2, 2].astype(np.float64)
         self.pixel_sigma = np.full((21, 1), PIXEL_NOISE * seen.size)
         if seen.noise is not None:
-            self.pixel_sigma = np.maximum(LIFTED_PIXEL_NOISE * seen.size, POINTS_ALIKE * seen.noise[0][:, None])
+            self.pixel_sigma = np.maximum(LIFTED_PIXEL_NOISE * seen.size, seen.noise[0][:, None])
+        if seen.landmarks is not None:
+            apart = np.linalg.norm(seen.landmarks - seen.points, axis=1, keepdims=True) / (AGREE * seen.size)
+            self.beside_sigma = BESIDE_NOISE * seen.size * (1 + apart**2)
         self.rest = model.keypoints_rest if seen.lifted else model.landmarks
         centred = seen.world - seen.world.mean(0)
         self.world = centred * (_lengths(self.rest) / _lengths(centred)).mean()  # the detector knows no sizes
@@ -138,12 +145,19 @@ class HandProblem:
         return residuals, np.concatenate([by.reshape(count, -1, by.shape[-1]) for _, by in parts], axis=1)
 
     def _reprojection(self, motion: Motion) -> tuple[NDArray, NDArray]:
-        points, points_by = self._seen_of(motion)
+        off, by = self._off(*self._seen_of(motion), self.seen.points, self.pixel_sigma)
+        if self.seen.landmarks is None:
+            return off, by
+        more, more_by = self._off(motion.landmarks, motion.landmarks_by, self.seen.landmarks, self.beside_sigma)
+        return np.concatenate([off, more], axis=1), np.concatenate([by, more_by], axis=1)
+
+    def _off(self, points: NDArray, points_by: NDArray, seen: NDArray, sigma: NDArray) -> tuple[NDArray, NDArray]:
+        """(n, 21, 3) points and their derivatives -> how far in the picture they are from those seen, in sigmas."""
         depth = points[..., 2:]
         screen = points[..., :2] / depth
         moved = points_by[..., :2, :] - screen[..., None] * points_by[..., 2:, :]
-        by = moved * (self.focal / self.pixel_sigma / depth)[..., None]
-        return cauchy((self.focal * screen + self.principal - self.seen.points) / self.pixel_sigma, by)
+        by = moved * (self.focal / sigma / depth)[..., None]
+        return cauchy((self.focal * screen + self.principal - seen) / sigma, by)
 
     def _shape(self, motion: Motion) -> tuple[NDArray, NDArray]:
         """In units of the mean hand: in the posed hand's own, a smaller hand would seem a better one."""

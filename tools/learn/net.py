@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel
 
-from dice_core.fit.glance import JOINTS, NUMBERS, OUTPUTS
+from dice_core.fit.glance import JOINTS, JUDGED, NUMBERS, OUTPUTS
 from dice_core.landmarks.litert import FEATURES, POINT_FEATURES
 
 POINT, HIDDEN, WIDE = 32, 256, 384
@@ -30,26 +30,42 @@ class Standard(nn.Module):
         return ((values - self.mean) / self.deviation).clamp(-6, 6)
 
 
+class Tower(nn.Module):
+    """(n, NUMBERS) and (n, FEATURES), both standardised -> (n, outputs); `doubt`: what is left out of each layer."""
+
+    def __init__(self, outputs: int, doubt: tuple[float, float, float]) -> None:
+        super().__init__()
+        self.numbers = nn.Sequential(nn.Linear(NUMBERS, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 128))
+        self.point = nn.Linear(POINT_FEATURES // JOINTS, POINT)
+        self.points = nn.Linear(JOINTS * POINT, 192)
+        self.whole = nn.Linear(FEATURES - POINT_FEATURES, 192)
+        self.trunk, self.out = nn.Linear(512, WIDE), nn.Linear(WIDE, outputs)
+        self.given, self.joined, self.last = (nn.Dropout(share) for share in doubt)
+
+    def forward(self, numbers: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+        features = self.given(features)
+        at_joints = F.relu(self.point(features[:, :POINT_FEATURES].unflatten(1, (JOINTS, -1))))
+        parts = [self.numbers(numbers), self.points(at_joints.flatten(1)), self.whole(features[:, POINT_FEATURES:])]
+        return self.out(self.last(F.relu(self.trunk(self.joined(F.relu(torch.cat(parts, 1)))))))
+
+
 class Net(nn.Module):
-    """(n, NUMBERS) and (n, FEATURES) -> (n, OUTPUTS). `blind`: without the features, to compare with."""
+    """(n, NUMBERS) and (n, FEATURES) -> (n, OUTPUTS) of the judge, and (n, OUTPUTS - JUDGED) of how the hand is held.
+
+    Whether and with what a hand touches is soon learnt by heart, how it is held is not: so two towers, one with much
+    left out while it learns. `blind`: without the features, to compare with.
+    """
 
     def __init__(self, blind: bool = False) -> None:
         super().__init__()
         self.blind = blind
         self.standard = nn.ModuleDict({"numbers": Standard(NUMBERS), "features": Standard(FEATURES)})
-        self.numbers = nn.Sequential(nn.Linear(NUMBERS, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 128))
-        self.point = nn.Linear(POINT_FEATURES // JOINTS, POINT)
-        self.points = nn.Linear(JOINTS * POINT, 192)
-        self.whole = nn.Linear(FEATURES - POINT_FEATURES, 192)
-        self.trunk, self.out = nn.Linear(512, WIDE), nn.Linear(WIDE, OUTPUTS)
-        self.given, self.joined, self.last = nn.Dropout(0.1), nn.Dropout(0.2), nn.Dropout(0.1)
+        self.judge, self.held = Tower(OUTPUTS, (0.3, 0.4, 0.3)), Tower(OUTPUTS - JUDGED, (0.1, 0.2, 0.1))
 
-    def forward(self, numbers: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
-        numbers = self.numbers(self.standard["numbers"](numbers))
-        features = self.given(self.standard["features"](features)) * (0 if self.blind else 1)
-        at_joints = F.relu(self.point(features[:, :POINT_FEATURES].unflatten(1, (JOINTS, -1))))
-        parts = [numbers, self.points(at_joints.flatten(1)), self.whole(features[:, POINT_FEATURES:])]
-        return self.out(self.last(F.relu(self.trunk(self.joined(F.relu(torch.cat(parts, 1)))))))
+    def forward(self, numbers: torch.Tensor, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        numbers = self.standard["numbers"](numbers)
+        features = self.standard["features"](features) * (0 if self.blind else 1)
+        return self.judge(numbers, features), self.held(numbers, features)
 
 
 def averaged(model: nn.Module) -> AveragedModel:

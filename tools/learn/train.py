@@ -33,12 +33,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--minutes", type=float, default=8)
     parser.add_argument("--data", type=Path, default=FOLDER / "data")
-    parser.add_argument("--out", type=Path, default=FOLDER / "model.pt")
+    parser.add_argument("--out", type=Path, default=FOLDER / "model0.pt")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--blind", action="store_true")
+    parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    torch.manual_seed(0)
+    torch.manual_seed(options.seed)
     rows, kept_back = load(options.data, "train"), load(options.data, "check")
     print(f"{len(rows['touch'])} rows of {len(np.unique(rows['figure']))} figures to learn from, "
           f"{rows['touch'].mean():.2f} touch; {len(kept_back['touch'])} to check with", flush=True)  # fmt: skip
@@ -46,9 +47,8 @@ def main() -> None:
     average = fit(model, rows, prepared(rows, both=True), 60 * options.minutes)
     truth = prepared(kept_back, both=False)
     answers = answers_of(average, kept_back, truth)
-    calibration = calibrated(answers, truth)
-    report(answers, truth, calibration)
-    torch.save({"model": average.state_dict(), "calibration": torch.tensor(calibration)}, options.out)
+    report(answers, truth, calibrated(answers, truth))
+    torch.save({"model": average.state_dict()}, options.out)
 
 
 def fit(model: Net, rows: Rows, given: Rows, seconds: float) -> Net:
@@ -59,7 +59,8 @@ def fit(model: Net, rows: Rows, given: Rows, seconds: float) -> Net:
     tensors = {key: torch.from_numpy(values) for key, values in given.items()}
     average = averaged(model)
     optimiser = torch.optim.AdamW(model.parameters(), RATE, weight_decay=DECAY)
-    start, sums, step, done = time.perf_counter(), dict.fromkeys(SHARES, 0.0), 0, 0.0
+    start, step, done = time.perf_counter(), 0, 0.0
+    sums: dict[str, float] = {}
     noise = SPOILT / model.standard["numbers"].deviation.clamp(min=0.05)
     model.train()
     while done < 1:
@@ -69,19 +70,21 @@ def fit(model: Net, rows: Rows, given: Rows, seconds: float) -> Net:
                 group["lr"] = RATE * min(1, (step + 1) / 200) * (0.5 + 0.5 * np.cos(np.pi * min(done, 1)))
             batch = {key: values[chosen] for key, values in tensors.items()}
             numbers = batch["numbers"] + noise * torch.randn_like(batch["numbers"])
-            terms = losses(model(numbers, features[batch["row"]].float()), batch)
+            judge, held = model(numbers, features[batch["row"]].float())
+            terms, more = losses(judge, batch), held_losses(held, batch)
             optimiser.zero_grad()
-            sum(SHARES[name] * term for name, term in terms.items()).backward()
+            (sum(SHARES[name] * term for name, term in terms.items()) + SHARES["pose"] * sum(more.values())).backward()
+            terms |= {f"{name}, held": term for name, term in more.items()}
             nn.utils.clip_grad_norm_(model.parameters(), 2.0)
             optimiser.step()
             step += 1
             average.update_parameters(model)
             for name, term in terms.items():
-                sums[name] += float(term.detach())
+                sums[name] = sums.get(name, 0.0) + float(term.detach())
             if step % 500 == 0:
                 told = " ".join(f"{name} {value / 500:.3f}" for name, value in sums.items())
                 print(f"{step} ({time.perf_counter() - start:.0f} s) {told}", flush=True)
-                sums = dict.fromkeys(SHARES, 0.0)
+                sums = {}
             if done >= 1:
                 break
     print(f"{step} steps of {BATCH} in {time.perf_counter() - start:.0f} s", flush=True)
@@ -94,17 +97,22 @@ def losses(out: torch.Tensor, truth: dict[str, torch.Tensor]) -> dict[str, torch
     spread = out[:, glance.DEPTH.start + 1].clamp(-5, 2)
     depth = 0.5 * ((out[:, glance.DEPTH.start] - truth["depth"]) * torch.exp(-spread)) ** 2 + spread
     part = F.binary_cross_entropy_with_logits(out[:, glance.PART], truth["parts"], reduction="none").mean(1)
-    pose = _spread(out[:, glance.POSE].unflatten(1, (21, 3)) - truth["pose"], out[:, glance.POSE_SIGMA])
-    points = _spread(out[:, glance.POINTS].unflatten(1, (21, 2)) - truth["points"], out[:, glance.POINTS_SIGMA])
     return {
         "touch": F.binary_cross_entropy_with_logits(out[:, 0], 0.96 * touch + 0.02),
         "gap": F.smooth_l1_loss(out[:, glance.GAP.start], truth["gap"]),
         "near": F.smooth_l1_loss(out[:, glance.GAPS], truth["near"]),
         "depth": depth.clamp(max=20).mean(),
         "parts": (part * touch).sum() / touch.sum().clamp(min=1),
-        "pose": pose,
-        "points": points,
-    }
+    } | held_losses(out[:, glance.JUDGED :], truth)
+
+
+def held_losses(out: torch.Tensor, truth: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Those of how the hand is held, from all answers but the judged ones."""
+    said = {name: out[:, slice(where.start - glance.JUDGED, where.stop - glance.JUDGED)]
+            for name, where in (("pose", glance.POSE), ("pose_sigma", glance.POSE_SIGMA), ("points", glance.POINTS),
+                                ("points_sigma", glance.POINTS_SIGMA))}  # fmt: skip
+    return {name: _spread(said[name].unflatten(1, truth[name].shape[1:]) - truth[name], said[f"{name}_sigma"])
+            for name in ("pose", "points")}  # fmt: skip
 
 
 def _spread(off: torch.Tensor, logarithm: torch.Tensor) -> torch.Tensor:
@@ -117,7 +125,8 @@ def answers_of(model: Net, rows: Rows, given: Rows) -> NDArray:
     """(n, OUTPUTS)."""
     with torch.no_grad():
         features = torch.from_numpy(rows["features"][given["row"]]).float()
-        return model.eval()(torch.from_numpy(given["numbers"]), features).numpy()
+        judge, held = model.eval()(torch.from_numpy(given["numbers"]), features)
+    return torch.cat([judge[:, : glance.JUDGED], held], 1).numpy()
 
 
 def calibrated(out: NDArray, truth: Rows) -> list[float]:
