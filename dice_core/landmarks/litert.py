@@ -125,7 +125,6 @@ class Landmarker:
     def faces(self, pixels: NDArray[np.uint8]) -> list[FaceLandmarks]:
         """Every face in an (h, w, 3) uint8 RGB picture, largest first."""
         found: list[FaceLandmarks] = []
-        found: list[FaceLandmarks] = []
         for regions in ([whole(pixels)], tiles(pixels)):
             boxes = self._detect_faces(pixels, regions)
             found = [face for box in boxes if (face := self._face(pixels, box)) is not None]
