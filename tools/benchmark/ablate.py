@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -28,6 +29,7 @@ from dice_core.errors import DiceError, NothingFound  # noqa: E402
 from dice_core.evaluate.comparison import Case, compare  # noqa: E402
 from dice_core.evaluate.summary import summarise  # noqa: E402
 from dice_core.files import atomic  # noqa: E402
+from dice_core.fit.glance import Glance, look, unit_joints  # noqa: E402
 from dice_core.fit.head import HeadFit, face_width, fit_head  # noqa: E402
 from dice_core.interaction.deform import deformation  # noqa: E402
 from dice_core.interaction.distance import Surface  # noqa: E402
@@ -44,11 +46,13 @@ from .figures import head_surface  # noqa: E402
 COLUMNS = ("hand_rel_head_mm", "pa_mpvpe_head_mm", "pa_mpvpe_hand_mm", "contact_f1_12mm_head", "contact_f1_12mm_hand",
            "deformation_error_ratio")  # fmt: skip
 ROWS = {
-    "as it is": (), "true focal length": ("focal",), "true head and focal length": ("focal", "head"),
-    "true hand side": ("side",), "true hand points in the picture": ("side", "points"),
-    "true hand points in space": ("side", "world"), "both": ("side", "points", "world"),
-    "both, true head and focal length": ("side", "points", "world", "focal", "head"),
+    "as it is": (), "focal length": ("focal",), "head and focal length": ("focal", "head"), "side": ("side",),
+    "that it touches": ("touch",), "side, hand's joints in the picture": ("side", "points"),
+    "side, hand's joints in space": ("side", "world"), "side, both": ("side", "points", "world"),
+    "side, both, that it touches": ("side", "points", "world", "touch"),
+    "side, both, that it touches, head and focal length": ("side", "points", "world", "touch", "focal", "head"),
 }  # fmt: skip
+SURE = 0.005  # deviation of true joints, of the hand's size
 
 
 @dataclass
@@ -75,6 +79,21 @@ class Told:
         if "side" in self.parts:
             changed = replace(changed, side=self.truth.hands[0].side, side_score=1.0)
         return [changed]
+
+
+def told_look(truth: Capture, parts: tuple[str, ...]) -> Callable[..., Glance]:
+    """Stands in for `look`: the second look, with some of the truth in what it says."""
+    joints = truth.hands[0].joints.astype(float)
+    pixels = truth.camera.project(joints)
+    told = {"touch": {"touch": 1.0},
+            "points": {"points": pixels, "points_sigma": np.full(21, SURE * np.ptp(pixels, axis=0).max())},
+            "world": {"joints": unit_joints(joints), "joints_sigma": np.full(21, SURE)}}  # fmt: skip
+
+    def tell(*given: Any) -> Glance:
+        known = {key: value for part in parts if part in told for key, value in told[part].items()}
+        return replace(look(*given), **known)
+
+    return tell
 
 
 def true_landmarks(truth: Capture) -> NDArray:
@@ -105,7 +124,7 @@ def capture(engine: OpenEngine, truth: Capture, picture: Path, parts: tuple[str,
     engine.landmarker = Told(engine, truth, frame, parts)  # type: ignore[assignment]
     fit = true_head(truth) if "head" in parts else fit_head
     try:
-        with mock.patch.object(engine_module, "fit_head", fit):
+        with mock.patch.multiple(engine_module, fit_head=fit, look=told_look(truth, parts)):
             return engine.capture(frame, "auto", silent)
     except NothingFound:
         return None
