@@ -100,10 +100,10 @@ def test_the_painted_head_covers_the_projected_head(sample_frame, sample_capture
 def test_the_painted_hand_covers_the_projected_hand(sample_frame, sample_capture):
     alone = dataclasses.replace(sample_capture, head=None)
     overlay, *_ = panels(sample_frame, alone)
-    changed = np.abs(overlay - seen_photograph(sample_frame, alone)).max(2) > 25
+    changed = np.abs(overlay - seen_photograph(sample_frame, alone)).max(2) > 12
     hand = alone.hands[0]
     mask = silhouette(alone, hand.vertices, hand.faces)
-    assert changed[mask & ~TEXT].mean() > 0.75  # orange on a hand is not everywhere far from skin
+    assert changed[mask & ~TEXT].mean() > 0.75  # orange on a hand is hardly far from skin
     assert changed[~cv2.dilate(mask.astype(np.uint8), np.ones((9, 9))).astype(bool) & ~TEXT].mean() < 0.03
 
 
