@@ -35,7 +35,8 @@ TOUCH, DEPTH, PART, GAP, GAPS = slice(0, 1), slice(1, 3), slice(3, 11), slice(11
 JUDGED, JUDGES = 33, 3  # those before, and how many judge
 POSE, POSE_SIGMA, POINTS, POINTS_SIGMA = slice(33, 96), slice(96, 117), slice(117, 159), slice(159, 180)
 OUTPUTS = 180
-GAP_LEAST, GAP_UNIT = 0.005, 0.02  # metres: gaps are learnt as log((gap + GAP_LEAST) / GAP_UNIT)
+GAP_LEAST, GAP_UNIT = 0.005, 0.02  # metres: gaps are learnt as log((gap + GAP_LEAST) / GAP_UNIT),
+# and only to learn the rest the better: nobody asks for them
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,6 @@ class Glance:
         (8,) 0..1, that each of PARTS touches, should the hand touch at all.
     joints, joints_sigma
         (21, 3) from the wrist, camera axes, in mean lengths of BONES; (21,) deviation of each along an axis.
-    gaps
-        (21,) metres from each joint to the face's surface, for a face of usual size.
     points, points_sigma
         (21, 2) pixels, where the joints are in the picture; (21,) deviation of each along an axis.
     """
@@ -64,7 +63,6 @@ class Glance:
     parts: NDArray
     joints: NDArray
     joints_sigma: NDArray
-    gaps: NDArray
     points: NDArray
     points_sigma: NDArray
 
@@ -230,7 +228,6 @@ def answer(out: NDArray, seen: View, calibration: NDArray) -> Glance:
         parts=np.array([_sigmoid(calibration[2] * value) for value in part]),
         joints=joints - joints[0],
         joints_sigma=calibration[4] * np.exp(np.clip(out[POSE_SIGMA], -6, 2)),
-        gaps=np.maximum(GAP_UNIT * np.exp(np.clip(out[GAPS], -3, 4)) - GAP_LEAST, 0),
         points=points,
         points_sigma=calibration[5] * seen.extent * np.exp(np.clip(out[POINTS_SIGMA], -6, 2)),
     )

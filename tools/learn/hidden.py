@@ -7,7 +7,6 @@ The other half (other heads, skins, hands, backgrounds) measures it.
 from __future__ import annotations
 
 import argparse
-import time
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +20,8 @@ from dice_core.landmarks.litert import FACE_FEATURES, FaceLandmarks
 
 from .bank import FOLDER
 from .data import Rows, load
-from .net import Standard, averaged
+from .net import Standard, descend
 
-BATCH, RATE, DECAY = 128, 1.5e-3, 0.05
 BASIS, SPOILT = 32, 0.05  # ways in which faces are off; of a deviation, by which what is given is changed
 
 
@@ -84,7 +82,7 @@ def prepared(rows: Rows) -> Rows:
             "offset": np.stack(offsets).astype(np.float32)}  # fmt: skip
 
 
-def fit(rows: Rows, seconds: float) -> Net:
+def fit(rows: Rows, seconds: float) -> nn.Module:
     """Train for a time; gives the running average of the weights."""
     tensors = {key: torch.from_numpy(values) for key, values in rows.items()}
     model = Net()
@@ -93,25 +91,13 @@ def fit(rows: Rows, seconds: float) -> Net:
     middle = tensors["offset"].mean(0)
     model.basis.bias.data[:] = middle
     model.basis.weight.data[:] = torch.linalg.svd(tensors["offset"] - middle, full_matrices=False)[2][:BASIS].T
-    average, step, done, start = averaged(model), 0, 0.0, time.perf_counter()
-    optimiser = torch.optim.AdamW([one for one in model.parameters() if one.requires_grad], RATE, weight_decay=DECAY)
-    while done < 1:
-        for chosen in torch.randperm(len(tensors["offset"])).split(BATCH):
-            done = min((time.perf_counter() - start) / seconds, 1)
-            for group in optimiser.param_groups:
-                group["lr"] = RATE * min(1, (step + 1) / 200) * (0.5 + 0.5 * np.cos(np.pi * done))
-            said, wide = model(tensors["numbers"][chosen], tensors["features"][chosen])
-            off, wide = ((said - tensors["offset"][chosen]) ** 2).mean(1, keepdim=True), wide.clamp(-6, 1)
-            optimiser.zero_grad()
-            (0.5 * off * torch.exp(-2 * wide) + wide).mean().backward()  # hopeless faces do not count most
-            nn.utils.clip_grad_norm_(model.parameters(), 2.0)
-            optimiser.step()
-            average.update_parameters(model)
-            step += 1
-            if done >= 1:
-                break
-    print(f"{step} steps of {BATCH} in {time.perf_counter() - start:.0f} s", flush=True)
-    return average.module.eval()
+
+    def cost(chosen: torch.Tensor) -> torch.Tensor:
+        said, wide = model(tensors["numbers"][chosen], tensors["features"][chosen])
+        off, wide = ((said - tensors["offset"][chosen]) ** 2).mean(1, keepdim=True), wide.clamp(-6, 1)
+        return (0.5 * off * torch.exp(-2 * wide) + wide).mean()  # hopeless faces do not count most
+
+    return descend(model, len(tensors["offset"]), seconds, cost)
 
 
 def report(said: NDArray, offsets: NDArray) -> None:

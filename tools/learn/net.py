@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -12,6 +16,7 @@ from dice_core.fit.glance import JOINTS, JUDGED, NUMBERS, OUTPUTS
 from dice_core.landmarks.litert import FEATURES, POINT_FEATURES
 
 POINT, HIDDEN, WIDE = 32, 256, 384
+BATCH, RATE, DECAY = 128, 1.5e-3, 0.05
 
 
 class Standard(nn.Module):
@@ -68,11 +73,31 @@ class Net(nn.Module):
         return self.judge(numbers, features), self.held(numbers, features)
 
 
-def averaged(model: nn.Module) -> AveragedModel:
-    """A running average of a model's weights that soon forgets the first."""
+def descend(model: nn.Module, count: int, seconds: float, cost: Callable[[torch.Tensor], torch.Tensor]) -> nn.Module:
+    """Train for a time on `count` rows; `cost` takes the (BATCH,) indices of some.
 
-    def mean(old: torch.Tensor, new: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
-        keep = (count / (count + 10)).clamp(max=0.999)
+    Gives the running average of the weights, which soon forgets the first.
+    """
+
+    def mean(old: torch.Tensor, new: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
+        keep = (steps / (steps + 10)).clamp(max=0.999)
         return keep * old + (1 - keep) * new
 
-    return AveragedModel(model, avg_fn=mean)
+    average, step, done, start = AveragedModel(model, avg_fn=mean), 0, 0.0, time.perf_counter()
+    optimiser = torch.optim.AdamW([one for one in model.parameters() if one.requires_grad], RATE, weight_decay=DECAY)
+    model.train()
+    while done < 1:
+        for chosen in torch.randperm(count).split(BATCH):
+            done = min((time.perf_counter() - start) / seconds, 1)
+            for group in optimiser.param_groups:
+                group["lr"] = RATE * min(1, (step + 1) / 200) * (0.5 + 0.5 * np.cos(np.pi * done))
+            optimiser.zero_grad()
+            cost(chosen).backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 2.0)
+            optimiser.step()
+            average.update_parameters(model)
+            step += 1
+            if done >= 1:
+                break
+    print(f"{step} steps of {BATCH} in {time.perf_counter() - start:.0f} s", flush=True)
+    return average.module.eval()

@@ -8,7 +8,6 @@ The other half (other heads, skins, hands, backgrounds) measures it and sets how
 from __future__ import annotations
 
 import argparse
-import time
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +22,8 @@ from dice_core.fit import glance
 
 from .bank import FOLDER
 from .data import SPOILT, Rows, load, prepared
-from .net import Net, averaged
+from .net import Net, descend
 
-BATCH, RATE, DECAY = 128, 1.5e-3, 0.05
 SHARES = {"touch": 1.0, "gap": 0.4, "near": 0.5, "depth": 0.4, "parts": 0.7, "pose": 0.2, "points": 0.2}
 
 
@@ -51,44 +49,31 @@ def main() -> None:
     torch.save({"model": average.state_dict()}, options.out)
 
 
-def fit(model: Net, rows: Rows, given: Rows, seconds: float) -> Net:
+def fit(model: Net, rows: Rows, given: Rows, seconds: float) -> nn.Module:
     """Train for a time; gives the running average of the weights."""
     features = torch.from_numpy(rows["features"])
     for name, values in (("numbers", torch.from_numpy(given["numbers"])), ("features", features[::4].float())):
         model.standard[name].learn(values)
     tensors = {key: torch.from_numpy(values) for key, values in given.items()}
-    average = averaged(model)
-    optimiser = torch.optim.AdamW(model.parameters(), RATE, weight_decay=DECAY)
-    start, step, done = time.perf_counter(), 0, 0.0
-    sums: dict[str, float] = {}
     noise = SPOILT / model.standard["numbers"].deviation.clamp(min=0.05)
-    model.train()
-    while done < 1:
-        for chosen in torch.randperm(len(given["row"])).split(BATCH):
-            done = (time.perf_counter() - start) / seconds
-            for group in optimiser.param_groups:
-                group["lr"] = RATE * min(1, (step + 1) / 200) * (0.5 + 0.5 * np.cos(np.pi * min(done, 1)))
-            batch = {key: values[chosen] for key, values in tensors.items()}
-            numbers = batch["numbers"] + noise * torch.randn_like(batch["numbers"])
-            judge, held = model(numbers, features[batch["row"]].float())
-            terms, more = losses(judge, batch), held_losses(held, batch)
-            optimiser.zero_grad()
-            (sum(SHARES[name] * term for name, term in terms.items()) + SHARES["pose"] * sum(more.values())).backward()
-            terms |= {f"{name}, held": term for name, term in more.items()}
-            nn.utils.clip_grad_norm_(model.parameters(), 2.0)
-            optimiser.step()
-            step += 1
-            average.update_parameters(model)
-            for name, term in terms.items():
-                sums[name] = sums.get(name, 0.0) + float(term.detach())
-            if step % 500 == 0:
-                told = " ".join(f"{name} {value / 500:.3f}" for name, value in sums.items())
-                print(f"{step} ({time.perf_counter() - start:.0f} s) {told}", flush=True)
-                sums = {}
-            if done >= 1:
-                break
-    print(f"{step} steps of {BATCH} in {time.perf_counter() - start:.0f} s", flush=True)
-    return average.module.eval()
+    sums: dict[str, float] = {}
+    steps = 0
+
+    def cost(chosen: torch.Tensor) -> torch.Tensor:
+        nonlocal steps
+        batch = {key: values[chosen] for key, values in tensors.items()}
+        numbers = batch["numbers"] + noise * torch.randn_like(batch["numbers"])
+        judge, held = model(numbers, features[batch["row"]].float())
+        terms, more = losses(judge, batch), held_losses(held, batch)
+        steps += 1
+        for name, term in (terms | {f"{name}, held": term for name, term in more.items()}).items():
+            sums[name] = sums.get(name, 0.0) + float(term.detach())
+        if steps % 500 == 0:
+            print(f"{steps} " + " ".join(f"{name} {value / 500:.3f}" for name, value in sums.items()), flush=True)
+            sums.clear()
+        return sum(SHARES[name] * term for name, term in terms.items()) + SHARES["pose"] * sum(more.values())
+
+    return descend(model, len(given["row"]), seconds, cost)
 
 
 def losses(out: torch.Tensor, truth: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -121,7 +106,7 @@ def _spread(off: torch.Tensor, logarithm: torch.Tensor) -> torch.Tensor:
     return (0.5 * (off**2).sum(2) * torch.exp(-2 * wide) + off.shape[2] * wide).mean()
 
 
-def answers_of(model: Net, rows: Rows, given: Rows) -> NDArray:
+def answers_of(model: nn.Module, rows: Rows, given: Rows) -> NDArray:
     """(n, OUTPUTS)."""
     with torch.no_grad():
         features = torch.from_numpy(rows["features"][given["row"]]).float()
