@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from ..body.openbody import EYEBALL, POSE, SHAPES, hand_model, head_model
 from ..errors import NothingFound
 from ..fit.camera import guess_camera
 from ..fit.glance import Glance, look
-from ..fit.hand import DEPTH_NOISE, HandFit, HandObservation, HandProblem, fit_hand, moved
+from ..fit.hand import DEPTH_NOISE, HandFit, HandObservation, HandProblem, fit_hand, likelier_side, moved
 from ..fit.head import HeadFit, fit_head
 from ..fit.hidden import uncovered
 from ..fit.placement import Placement, place_hand
@@ -30,6 +30,7 @@ STAGES = ("landmarks", "head", "hands", "placement", "contact", "deformation")
 PRESS_FLOOR, PRESS_SOFT = 0.001, 0.004  # metres that skin over bone and the softest skin may be pressed in
 LEAST_DEPTH_NOISE = 0.05  # of the distance
 RELIEFS, LEFT = 4, 0.0012  # times that a hand backs off, and metres of penetration that may remain
+SURE_SIDE = 0.9  # of its side, a hand is not fitted as the other one too
 WORSE = 3.0  # times the reprojection error at which the second look is given up
 RANKING: tuple[ContactState, ...] = ("touch", "unsure", "no-touch")
 
@@ -44,6 +45,15 @@ class _Hand:
     fit: HandFit
     placement: Placement | None = None
     contact: NDArray = field(default_factory=lambda: np.zeros(0, np.float32))
+    _measured: tuple[HandFit, Surface] | None = None
+
+    @property
+    def surface(self) -> Surface:
+        """Of the hand where it is now."""
+        if self._measured is None or self._measured[0] is not self.fit:
+            model = hand_model(self.seen.side)
+            self._measured = self.fit, Surface(self.fit.vertices, model.faces, model.wrist_rim)
+        return self._measured[1]
 
 
 class OpenEngine:
@@ -81,7 +91,7 @@ class OpenEngine:
                 points = uncovered(face, seen, frame.size).points
                 head = fit_head(self.head, points, camera, occlusion(face, seen))
         with clock("hands"):
-            chosen = assign_sides(seen, face, hand)
+            chosen = assign_sides([_sided(one, camera) for one in seen], face, hand)
             glances = [None if face is None else look(frame.size, one, face, frame.focal) for one in chosen]
             hands = [self._fit(*pair, camera, head) for pair in zip(chosen, glances, strict=True)]
         surface = None if head is None else Surface(head.vertices, self.solid, self.head.neck_rim)
@@ -141,14 +151,14 @@ class OpenEngine:
             hand.contact = np.zeros(len(hand.fit.vertices), np.float32)
             if head is None or surface is None or hand.placement is None or not _may_touch(hand):
                 continue
-            on_head, on_hand = mutual_contact(surface, _surface(hand), head.vertices, hand.fit.vertices, self.skin)
+            on_head, on_hand = mutual_contact(surface, hand.surface, head.vertices, hand.fit.vertices, self.skin)
             sure = 1.0 if _touches(hand) else hand.placement.probability
             hand.contact = np.float32(sure) * on_hand
             total = np.maximum(total, np.float32(sure) * on_head)
         return total
 
     def _deformation(self, head: HeadFit | None, surface: Surface | None, hands: list[_Hand]) -> NDArray[np.float32]:
-        pushing = [_surface(hand) for hand in hands if _touches(hand)]
+        pushing = [hand.surface for hand in hands if _touches(hand)]
         if head is None or surface is None or not pushing:
             return np.zeros_like(self.head.mean, np.float32)
         return deformation(self.flesh, head.vertices, surface, pushing)
@@ -196,6 +206,14 @@ class OpenEngine:
         return quality
 
 
+def _sided(seen: HandLandmarks, camera: Camera) -> HandLandmarks:
+    """A hand of whose side the detector is not sure is fitted as both."""
+    if seen.side_score >= SURE_SIDE:
+        return seen
+    side = likelier_side(seen.points, seen.world, seen.side, camera)
+    return seen if side == seen.side else replace(seen, side=side)
+
+
 def _chosen(hands: list[_Hand], choice: HandChoice) -> list[_Hand]:
     """For `auto`: the hands that touch, or else the nearest one; all when there is no face to touch."""
     placed = [hand for hand in hands if hand.placement is not None]
@@ -219,11 +237,6 @@ def _contact_state(head: HeadFit | None, hands: list[_Hand]) -> dict:
         return {"contact_state": "no-head" if head is None else "no-hand", "contact_probability": 0.0}
     best = min(placements, key=lambda placement: (RANKING.index(placement.state), -placement.probability))
     return {"contact_state": best.state, "contact_probability": best.probability}
-
-
-def _surface(hand: _Hand) -> Surface:
-    model = hand_model(hand.seen.side)
-    return Surface(hand.fit.vertices, model.faces, model.wrist_rim)
 
 
 def _deepest(surface: Surface, points: NDArray) -> float:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from ..body.hand_motion import Motion, hand_motion
-from ..body.openbody import FINGERS, HAND_PARAMETERS, POSE, SHAPES, HandModel
-from ..types import Camera
+from ..body.openbody import FINGERS, HAND_PARAMETERS, POSE, SHAPES, HandModel, hand_model
+from ..types import Camera, Side
 from .least_squares import minimise
 
 PIXEL_NOISE = 0.04  # of the hand's size in the picture
@@ -284,6 +284,17 @@ def fit_hand(problem: HandProblem) -> HandFit:
     starts = np.stack([problem.start(bent) for bent in (False, True)])
     found, cost = minimise(linearised, starts, *limits(), STEPS)
     return finish(problem, found[np.argmin(cost)], float(cost.min()))
+
+
+def likelier_side(points: NDArray, world: NDArray, side: Side, camera: Camera) -> Side:
+    """Which hand it is that has the detector's (21, 2) points and (21, 3) joints: the one that they suit better.
+
+    `side`: what the detector says, which stays unless the other hand fits better.
+    """
+    other: Side = "left" if side == "right" else "right"
+    seen = HandObservation(points, world)
+    costs = {one: fit_hand(HandProblem(hand_model(one), seen, camera)).cost for one in (side, other)}
+    return min(costs, key=costs.__getitem__)
 
 
 def limits() -> tuple[NDArray, NDArray]:

@@ -248,3 +248,14 @@ def test_bend_angles():
     assert angles[1] == pytest.approx([0, np.pi / 2, np.pi / 2]) and angles[[0, 2, 3, 4]] == pytest.approx(
         np.zeros((4, 3))
     )
+
+
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_the_side_of_a_hand_follows_from_its_shape(side):
+    """3 % of noise in the picture, 8 mm in space, whatever the detector says of the side. Measured: all 24."""
+    right = 0
+    for seed, (curl, facing) in enumerate((curl, facing) for curl in CURLS for facing in FACING):
+        seen = known(side, curl, facing, seed=seed, pixels=6, metres=0.008).seen
+        said: Side = "left" if seed % 2 else "right"
+        right += fit.likelier_side(seen.points, seen.world, said, CAMERA) == side
+    assert right >= 23, right

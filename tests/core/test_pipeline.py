@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -11,8 +12,9 @@ import pytest
 
 from dice_core.body.hand_motion import hand_motion
 from dice_core.body.openbody import hand_model, head_model
-from dice_core.engines.open import STAGES
+from dice_core.engines.open import STAGES, SURE_SIDE, _sided
 from dice_core.errors import Cancelled, DiceError, MediaError, NothingFound, NotInstalled
+from dice_core.fit.camera import guess_camera
 from dice_core.fit.hidden import uncovered
 from dice_core.interaction.distance import Surface
 from dice_core.landmarks.people import find_people
@@ -103,6 +105,14 @@ def test_the_same_picture_gives_the_same_capture(pipeline, sample, sample_captur
     assert np.array_equal(again.head.vertices, sample_capture.head.vertices)
     assert np.array_equal(again.head.deformation, sample_capture.head.deformation)
     assert np.array_equal(again.hands[0].vertices, sample_capture.hands[0].vertices)
+
+
+def test_a_hand_whose_side_is_unsure_is_fitted_as_both(sample_frame, open_engine):
+    _, (hand, *_) = find_people(open_engine.landmarker, sample_frame)
+    camera = guess_camera(sample_frame)
+    assert hand.side == "right"
+    for score, side in ((SURE_SIDE - 0.01, "right"), (SURE_SIDE, "left")):
+        assert _sided(replace(hand, side="left", side_score=score), camera).side == side
 
 
 def test_the_meshes_lie_on_the_picture(sample_capture, sample_frame, open_engine):
