@@ -36,6 +36,7 @@ BACK_OFF_MM = 12  # at most
 LIGHT_TOUCH, GRAZE = 0.002, 0.0005  # metres
 CLEARINGS = 60  # steps out of the head
 LOOKS_LIKE = {"fist": "knuckles", "side": "index"}  # parts that a glance does not tell apart
+FLOATING, FREE = 0.02, 4  # metres before the skin at which touching is e times less likely; of the vertices measured
 TOUCHING = 0.95  # the probability of a hand that could touch, where nobody has looked
 SURE, APART = 0.5, 0.4  # probabilities: touching from, apart below
 IMPLAUSIBLE = {"palm": 1.0, "heel": 1.5, "knuckles": 1.5, "fist": 1.0, "side": 2.0}  # costs, in half squared sigmas
@@ -97,7 +98,7 @@ def place_hand(problem: HandProblem, fit: HandFit, head: Surface, allowed: NDArr
     shift = abs(float(np.linalg.norm(close.joints.mean(0))) / distance - 1)
     unusual = abs(float(parameters[6] - SHAPE_MEAN[0])) / SHAPE_SIGMA[0]
     doubt = max(_ramp(gap, SURE_GAP, FAR_GAP), _ramp(unusual, SURE_SIZE, FAR_SIZE))
-    probability = (TOUCHING if glance is None else glance.touch) * (1 - doubt)
+    probability = (TOUCHING if glance is None else _seen_to_touch(glance, fit, head)) * (1 - doubt)
     state: ContactState = "touch" if probability >= SURE else "no-touch" if probability < APART else "unsure"
     if state == "no-touch":
         return Placement(_clear(problem, fit, head, 0.0), state, probability, "", gap, shift)
@@ -126,6 +127,13 @@ def _settled(problem: HandProblem, head: Surface, allowed: NDArray, parts: list[
     found[promising], cost[:] = settled, np.inf
     cost[promising] = final
     return found, cost
+
+
+def _seen_to_touch(glance: Glance, fit: HandFit, head: Surface) -> float:
+    """The probability that a hand touches by its looks, and by how far before the skin it would be by itself."""
+    before = max(float(head.nearest(fit.vertices[::FREE]).distance.min()), 0.0)
+    odds = glance.touch / max(1 - glance.touch, 1e-6) * float(np.exp(-before / FLOATING))
+    return odds / (1 + odds)
 
 
 def _ramp(value: float, low: float, high: float) -> float:

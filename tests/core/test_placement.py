@@ -14,7 +14,8 @@ from scipy.spatial.transform import Rotation
 from dice_core.body.hand_motion import hand_motion
 from dice_core.body.openbody import HAND_PARAMETERS, POSE, SKIN, TONGUE, hand_model, head_model
 from dice_core.fit import hand as fit
-from dice_core.fit.placement import FAR_GAP, Placement, place_hand
+from dice_core.fit.glance import PARTS, Glance
+from dice_core.fit.placement import FAR_GAP, FLOATING, FREE, Placement, place_hand
 from dice_core.interaction.distance import Surface
 from dice_core.types import Camera, Side
 
@@ -207,3 +208,15 @@ def test_the_probability_falls_with_the_size_that_touching_would_need():
     probabilities = [one.probability for one in placed]
     assert probabilities == sorted(probabilities, reverse=True) and probabilities[0] > 0.9 and probabilities[2] < 0.1
     assert 0 < probabilities[1] < 1
+
+
+def test_the_probability_falls_with_the_distance_that_a_hand_would_keep_by_itself():
+    """Whoever looked says the same of all: one half. On the skin it stays one, and the odds fall as documented."""
+    truth = known()
+    said = Glance(0.5, 0.0, 0.05, np.full(len(PARTS), 0.5), *np.zeros((4, 0)))
+    for factor in (1.02, 0.96, 0.9):
+        found = truth.at(factor)
+        before = max(float(head()[0].nearest(found.vertices[::FREE]).distance.min()), 0)
+        placed = place_hand(truth.problem, found, *head(), said)
+        assert placed.probability == pytest.approx(1 / (1 + np.exp(before / FLOATING)), abs=1e-6)
+    assert before > 0.01
