@@ -38,7 +38,7 @@ CLEARINGS = 60  # steps out of the head
 LOOKS_LIKE = {"fist": "knuckles", "side": "index"}  # parts that a glance does not tell apart
 FLOATING, FREE = 0.02, 4  # metres before the skin at which touching is e times less likely; of the vertices measured
 TOUCHING = 0.95  # the probability of a hand that could touch, where nobody has looked
-SURE, APART = 0.5, 0.4  # probabilities: touching from, apart below
+SURE, APART = 0.35, 0.2  # probabilities: touching from, apart below
 IMPLAUSIBLE = {"palm": 1.0, "heel": 1.5, "knuckles": 1.5, "fist": 1.0, "side": 2.0}  # costs, in half squared sigmas
 
 
