@@ -45,7 +45,7 @@ class _Hand:
     fit: HandFit
     placement: Placement | None = None
     contact: NDArray = field(default_factory=lambda: np.zeros(0, np.float32))
-    _measured: tuple[HandFit, Surface] | None = None
+    _measured: tuple[HandFit, Surface] | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def surface(self) -> Surface:
@@ -91,7 +91,9 @@ class OpenEngine:
                 points = uncovered(face, seen, frame.size).points
                 head = fit_head(self.head, points, camera, occlusion(face, seen))
         with clock("hands"):
-            chosen = assign_sides([_sided(one, camera) for one in seen], face, hand)
+            chosen = assign_sides(seen, face, hand)
+            if len(chosen) == 1 and hand in ("auto", "both"):
+                chosen = [_sided(chosen[0], camera)]
             glances = [None if face is None else look(frame.size, one, face, frame.focal) for one in chosen]
             hands = [self._fit(*pair, camera, head) for pair in zip(chosen, glances, strict=True)]
         surface = None if head is None else Surface(head.vertices, self.solid, self.head.neck_rim)
@@ -142,6 +144,7 @@ class OpenEngine:
         return _Hand(seen, glance, problem, fit)
 
     def _place(self, hand: _Hand, surface: Surface) -> None:
+        assert hand.glance is not None  # there is a face
         hand.placement = place_hand(hand.problem, hand.fit, surface, self.allowed, hand.glance)
         hand.fit = hand.placement.fit
 
@@ -207,11 +210,11 @@ class OpenEngine:
 
 
 def _sided(seen: HandLandmarks, camera: Camera) -> HandLandmarks:
-    """A hand of whose side the detector is not sure is fitted as both."""
+    """The only hand in the picture: when the detector is not sure of its side, it is fitted as both."""
     if seen.side_score >= SURE_SIDE:
         return seen
     side = likelier_side(seen.points, seen.world, seen.side, camera)
-    return seen if side == seen.side else replace(seen, side=side)
+    return seen if side == seen.side else replace(seen, side=side, side_score=1 - seen.side_score)
 
 
 def _chosen(hands: list[_Hand], choice: HandChoice) -> list[_Hand]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a hand is at a face, the detector guesses many of its landmarks; this guesses better.
+"""With a hand in the picture the detector guesses many of the face's landmarks; this guesses better.
 
 A small network learnt from drawn people (assets/hidden.md) how far the detector's landmarks are off, from where they
 are, where the hand is, and from what the detector's face model, which learnt from photographs, saw.

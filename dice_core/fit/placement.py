@@ -36,10 +36,10 @@ BACK_OFF_MM = 12  # at most
 LIGHT_TOUCH, GRAZE = 0.002, 0.0005  # metres
 CLEARINGS = 60  # steps out of the head
 LOOKS_LIKE = {"fist": "knuckles", "side": "index"}  # parts that a glance does not tell apart
-FLOATING, FREE = 0.02, 4  # metres before the skin at which touching is e times less likely; of the vertices measured
-TOUCHING = 0.95  # the probability of a hand that could touch, where nobody has looked
-SURE, APART = 0.35, 0.2  # probabilities: touching from, apart below
-IMPLAUSIBLE = {"palm": 1.0, "heel": 1.5, "knuckles": 1.5, "fist": 1.0, "side": 2.0}  # costs, in half squared sigmas
+# Metres before the skin: where the free fit puts hands that touch; in which the odds of touching fall by e; and which
+# of the vertices are measured.
+USUAL, FLOATING, FREE = 0.0124, 0.02, 4
+SURE, APART = 0.5, 0.32  # probabilities: touching from, apart below
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,7 @@ class Placement:
     shift: float
 
 
-def place_hand(problem: HandProblem, fit: HandFit, head: Surface, allowed: NDArray, glance: Glance | None = None
-               ) -> Placement:
+def place_hand(problem: HandProblem, fit: HandFit, head: Surface, allowed: NDArray, glance: Glance) -> Placement:
     """Decide whether a hand touches the head and, unless it does not, bring it to the skin.
 
     Parameters
@@ -98,7 +97,7 @@ def place_hand(problem: HandProblem, fit: HandFit, head: Surface, allowed: NDArr
     shift = abs(float(np.linalg.norm(close.joints.mean(0))) / distance - 1)
     unusual = abs(float(parameters[6] - SHAPE_MEAN[0])) / SHAPE_SIGMA[0]
     doubt = max(_ramp(gap, SURE_GAP, FAR_GAP), _ramp(unusual, SURE_SIZE, FAR_SIZE))
-    probability = (TOUCHING if glance is None else _seen_to_touch(glance, fit, head)) * (1 - doubt)
+    probability = _seen_to_touch(glance, fit, head) * (1 - doubt)
     state: ContactState = "touch" if probability >= SURE else "no-touch" if probability < APART else "unsure"
     if state == "no-touch":
         return Placement(_clear(problem, fit, head, 0.0), state, probability, "", gap, shift)
@@ -109,10 +108,8 @@ def place_hand(problem: HandProblem, fit: HandFit, head: Surface, allowed: NDArr
     return Placement(close, state, probability, names[best], gap, shift)
 
 
-def _unlikely(name: str, glance: Glance | None) -> float:
-    """What speaks against a part, in half squared sigmas: how rarely it touches, or how little it looks like it."""
-    if glance is None:
-        return IMPLAUSIBLE.get(name, 0.0)
+def _unlikely(name: str, glance: Glance) -> float:
+    """What speaks against a part, in half squared sigmas: how little it looks as if it touched."""
     seen = glance.parts[GLANCED.index(LOOKS_LIKE.get(name, name))]
     return -float(np.log(np.clip(seen, 0.02, 1)))
 
@@ -131,8 +128,9 @@ def _settled(problem: HandProblem, head: Surface, allowed: NDArray, parts: list[
 
 def _seen_to_touch(glance: Glance, fit: HandFit, head: Surface) -> float:
     """The probability that a hand touches by its looks, and by how far before the skin it would be by itself."""
-    before = max(float(head.nearest(fit.vertices[::FREE]).distance.min()), 0.0)
-    odds = glance.touch / max(1 - glance.touch, 1e-6) * float(np.exp(-before / FLOATING))
+    nearest = head.nearest(fit.vertices[::FREE])
+    before = float(nearest.distance[~nearest.on_cap].min(initial=REACH))
+    odds = glance.touch / max(1 - glance.touch, 1e-6) * float(np.exp((USUAL - max(before, 0.0)) / FLOATING))
     return odds / (1 + odds)
 
 

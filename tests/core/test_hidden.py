@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Landmarks under a hand: left alone where nothing hides them, alike at any size, nearer to the truth."""
+"""Landmarks of faces with a hand: left alone without one, alike at any size, nearer to the truth."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_the_frame_of_a_face_goes_there_and_back():
     assert np.abs(frame.back(flat) + frame.middle - face).max() < 1e-9
 
 
-def test_a_face_that_no_hand_hides_stays_as_it_is(people):
+def test_a_face_without_a_hand_stays_as_it_is(people):
     face, _ = people
     assert uncovered(face, [], (640, 640)) is face
 

@@ -15,6 +15,8 @@ from dice_core.body.openbody import hand_model, head_model
 from dice_core.engines.open import STAGES, SURE_SIDE, _sided
 from dice_core.errors import Cancelled, DiceError, MediaError, NothingFound, NotInstalled
 from dice_core.fit.camera import guess_camera
+from dice_core.fit.glance import look
+from dice_core.fit.head import fit_head
 from dice_core.fit.hidden import uncovered
 from dice_core.interaction.distance import Surface
 from dice_core.landmarks.people import find_people
@@ -113,6 +115,16 @@ def test_a_hand_whose_side_is_unsure_is_fitted_as_both(sample_frame, open_engine
     assert hand.side == "right"
     for score, side in ((SURE_SIDE - 0.01, "right"), (SURE_SIDE, "left")):
         assert _sided(replace(hand, side="left", side_score=score), camera).side == side
+
+
+def test_a_second_look_that_suits_no_hand_is_given_up(sample_frame, open_engine):
+    face, hands = find_people(open_engine.landmarker, sample_frame)
+    camera = guess_camera(sample_frame)
+    said = look(sample_frame.size, hands[0], face, sample_frame.focal)
+    scattered = np.random.default_rng(0).uniform(0, 700, (21, 2))
+    head = fit_head(head_model(), face.points, camera)
+    assert open_engine._fit(hands[0], said, camera, head).problem.seen.lifted
+    assert not open_engine._fit(hands[0], replace(said, points=scattered), camera, head).problem.seen.lifted
 
 
 def test_the_meshes_lie_on_the_picture(sample_capture, sample_frame, open_engine):

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the benchmark shows: every part of the hand, every region of the face, both hands, and hands that do not touch.
 
-The two halves share this list and nothing else: a half's first seed decides who is in its pictures, how they pose, who
-they look like, and the light and the camera.
+The two halves share this list: part, region, side, how far the head is turned within its range, how deep the hand is
+pressed. A half's first seed decides all else: who is in its pictures, how they pose, what they look like, the light and
+the camera.
 """
 
 from __future__ import annotations

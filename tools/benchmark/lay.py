@@ -122,7 +122,7 @@ def _closing(model: HandModel, finger: int) -> NDArray:
 
 def _body_of_hand(model: HandModel, vertices: NDArray, normals: NDArray, joints: NDArray, part: str, palmar: NDArray,
                   along: NDArray) -> tuple[NDArray, NDArray]:
-    """Palm, heel of the palm, the fist's front (first bones) or its knuckles (middle joints)."""
+    """Palm, heel of the palm, the fist's front (first bones) or its knuckles (where the fingers begin)."""
     first = model.weights[:, model.fingers[3::3]].sum(1) > 0.5
     ball = model.fingers[0]  # the thumb's first bone carries the ball of the thumb
     bones = [index for index in range(len(model.parents)) if index == ball or index not in model.fingers]

@@ -15,13 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dice_core.body.openbody import SKIN, head_model
+from dice_core.paths import ROOT
 
 from ..benchmark import appearance_hair as hair
 from ..benchmark import appearance_room as room
 from ..benchmark import appearance_skin as skin
 from ..benchmark.people import face
 
-FOLDER = Path("/tmp/learn")
+FOLDER = ROOT / "out" / "learn"
 HEADS, SKINS, ROOMS = 150, 60, 250
 SEED = 5_000_000  # far from the benchmark's
 

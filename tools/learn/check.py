@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the network says of pictures by another renderer, and of photographs:
-`python -m tools.learn.check out/benchmark/tune [--photos FOLDER TRUTH]...`.
+`python -m tools.learn.check out/benchmark/tune [--photos FOLDER]...`.
 """
 
 from __future__ import annotations
