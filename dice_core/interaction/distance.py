@@ -57,7 +57,8 @@ class Surface:
             self._vertices, self._faces = _capped(vertices, faces, rim if isinstance(rim, list) else [rim])
         self._tree = igl.AABB()
         self._tree.init(self._vertices, self._faces)
-        self._normals = _pseudonormals(self._vertices, self._faces)
+        self._normals = np.zeros((len(self._faces), 8, 3))  # of the faces that were asked for: few are
+        self._known = np.zeros(len(self._faces), bool)
 
     def nearest(self, points: NDArray) -> Nearest:
         """The nearest surface points to (N, 3) points; the sign comes from pseudonormals (Baerentzen, Aanaes 2005).
@@ -68,10 +69,23 @@ class Surface:
         points = np.ascontiguousarray(points, np.float64)
         squared, face, point = self._tree.squared_distance(self._vertices, self._faces, points)
         place = barycentric_coordinates(point, self._vertices[self._faces[face]]) > ON_EDGE
+        self._learn(face[~self._known[face]])
         normal = self._normals[face, place @ [1, 2, 4]]
         outside = ((points - point) * normal).sum(1) > 0
         distance = np.where(outside, 1, -1) * np.sqrt(squared)
         return Nearest(distance, face, point, normal, face >= len(self.faces))
+
+    def _learn(self, faces: NDArray) -> None:
+        """The normals of more faces; all that meet in their corners count."""
+        if not len(faces):
+            return
+        faces = np.unique(faces)
+        corners = np.zeros(len(self._vertices), bool)
+        corners[self._faces[faces]] = True
+        around = np.flatnonzero(corners[self._faces].any(1))
+        normals = _pseudonormals(self._vertices, self._faces[around])
+        self._normals[faces] = normals[np.searchsorted(around, faces)]
+        self._known[faces] = True
 
     def at_border(self, nearest: Nearest) -> NDArray[np.bool_]:
         """(N,) whether each nearest point lies on an edge that only one face has: there a patch has no inside."""
