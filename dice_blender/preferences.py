@@ -9,6 +9,7 @@ import bpy
 from bpy.props import StringProperty
 
 from ..dice_core import paths
+from ..dice_core.installer import plan
 
 ROOT_PACKAGE = __package__.rpartition(".")[0]  # Blender files preferences under the extension, not under its parts
 
@@ -45,6 +46,11 @@ def is_installed() -> bool:
     """Whether the runtime is there and complete."""
     folder = runtime()
     return (folder / paths.MARKER).is_file() and paths.runtime_python(folder).is_file()
+
+
+def facts() -> dict:
+    """What is installed: `engine` (`open`, or `dice`, which has both), `device` (`cpu`, `cuda`), ...; or nothing."""
+    return plan.installed(runtime())
 
 
 def register() -> None:

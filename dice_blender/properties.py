@@ -4,10 +4,14 @@
 from __future__ import annotations
 
 import bpy
-from bpy.props import EnumProperty, PointerProperty, StringProperty
+from bpy.props import BoolProperty, EnumProperty, IntProperty, PointerProperty, StringProperty
 
 from .compat import PATH_OPTIONS
 
+ENGINES = (
+    ("open", "Open", "Landmarks and geometry; needs nothing that is gated, and no GPU"),
+    ("dice", "DICE", "The official network, with the files of it that you have converted"),
+)
 HANDS = (
     ("auto", "Automatic", "Capture the hand that touches the face"),
     ("right", "Right", "Capture the person's right hand"),
@@ -34,7 +38,21 @@ class DICE_PG_settings(bpy.types.PropertyGroup):
         options=PATH_OPTIONS,
     )
     image: PointerProperty(name="Image", description="Image to capture, as Blender shows it", type=bpy.types.Image)
+    engine: EnumProperty(name="Engine", description="What estimates the head and the hands", items=ENGINES)
     hand: EnumProperty(name="Hand", description="Which of the person's hands to capture", items=HANDS)
+    fix_contact: BoolProperty(
+        name="Fix Contact", description="Bring hands that touch to the skin, and let the skin give way"
+    )
+    use_crop: BoolProperty(
+        name="Crop", description="Look at a square of the picture only, at one of several faces for instance"
+    )
+    crop_left: IntProperty(
+        name="Left", description="Pixels from the picture's left edge to the square", subtype="PIXEL"
+    )
+    crop_top: IntProperty(name="Top", description="Pixels from the picture's top edge to the square", subtype="PIXEL")
+    crop_side: IntProperty(
+        name="Side", description="Width and height of the square in pixels", subtype="PIXEL", default=512, min=16
+    )
     result: PointerProperty(
         name="Result", description="Collection of the capture that the panel describes", type=bpy.types.Collection
     )

@@ -31,7 +31,7 @@ class DICE_OT_capture(bpy.types.Operator):
         settings = context.scene.dice
         try:
             if bpy.app.background:
-                api.capture(_chosen(settings), hand=settings.hand, scene=context.scene)
+                api.capture(_chosen(settings), scene=context.scene, **vars(_request(settings)))
             else:
                 _start(settings, context.scene.name)
         except DiceError as error:
@@ -62,6 +62,8 @@ def _why_not(settings: DICE_PG_settings) -> str:
         return "Wait for the running job, or cancel it"
     if not preferences.is_installed():
         return "Install the capture runtime first, in the panel or in the extension's preferences"
+    if settings.engine == "dice" and preferences.facts().get("engine") != "dice":
+        return "Add the DICE engine to the runtime first, in the Runtime panel"
     if settings.source == "FILE":
         return "" if settings.filepath else "Choose a picture file first"
     return "" if settings.image else "Choose an image first"
@@ -69,6 +71,12 @@ def _why_not(settings: DICE_PG_settings) -> str:
 
 def _chosen(settings: DICE_PG_settings) -> str | bpy.types.Image:
     return settings.filepath if settings.source == "FILE" else settings.image
+
+
+def _request(settings: DICE_PG_settings) -> capture_job.Request:
+    crop = (settings.crop_left, settings.crop_top, settings.crop_side) if settings.use_crop else None
+    fix_contact = settings.engine == "dice" and settings.fix_contact
+    return capture_job.Request(settings.engine, settings.hand, crop, fix_contact=fix_contact)
 
 
 def _start(settings: DICE_PG_settings, scene: str) -> None:
@@ -82,8 +90,7 @@ def _start(settings: DICE_PG_settings, scene: str) -> None:
             told = f"{names[0]} stands between the camera and the captured head, or around them."
             jobs.state.notice = DiceError(told, "Move or hide it.")
 
-    request = capture_job.Request(hand=settings.hand)
-    jobs.start(capture_job.CaptureJob(picture, request, runtime=preferences.runtime(), done=done))
+    jobs.start(capture_job.CaptureJob(picture, _request(settings), runtime=preferences.runtime(), done=done))
 
 
 CLASSES = (DICE_OT_capture, DICE_OT_cancel)

@@ -26,6 +26,12 @@ class DICE_OT_install(bpy.types.Operator):
     repair: BoolProperty(
         name="Repair", description="Make the capture runtime anew", options={"SKIP_SAVE"}
     )
+    official: BoolProperty(
+        name="DICE Engine",
+        description="Add what the official network needs: PyTorch, for the GPU when there is one. "
+        "Its weights and body models are your own files",
+        options={"SKIP_SAVE"},
+    )
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -37,10 +43,11 @@ class DICE_OT_install(bpy.types.Operator):
 
     @classmethod
     def description(cls, context: bpy.types.Context, properties: bpy.types.OperatorProperties) -> str:
-        return properties.bl_rna.properties["repair"].description if properties.repair else cls.__doc__
+        chosen = next((name for name in ("official", "repair") if getattr(properties, name)), None)
+        return properties.bl_rna.properties[chosen].description if chosen else cls.__doc__
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        return _run(self, "Installing", *["--repair"] * self.repair)
+        return _run(self, "Installing", *["--repair"] * self.repair, *["--engine", "dice"] * self.official)
 
 
 class DICE_OT_remove_runtime(bpy.types.Operator):

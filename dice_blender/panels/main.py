@@ -6,8 +6,15 @@ from __future__ import annotations
 import bpy
 
 from .. import jobs, preferences
+from ..properties import DICE_PG_settings
 from .runtime import draw_runtime
 from .widgets import draw_job, draw_notice
+
+DEVICES = {
+    "open": "CPU: this engine needs no GPU",
+    "cpu": "CPU: no CUDA was found when it was installed",
+    "cuda": "GPU: CUDA",
+}
 
 
 class DICE_PT_main(bpy.types.Panel):
@@ -33,7 +40,12 @@ class DICE_PT_main(bpy.types.Panel):
         column = layout.column()
         column.use_property_split = True
         column.use_property_decorate = False
+        column.prop(settings, "engine")
+        column.label(text=_device(settings.engine), icon="SYSTEM")
+        if settings.engine == "dice":
+            column.prop(settings, "fix_contact")
         column.prop(settings, "hand")
+        _draw_crop(column, settings)
         if jobs.state.job is not None:
             draw_job(layout)
         else:
@@ -41,3 +53,17 @@ class DICE_PT_main(bpy.types.Panel):
             row.scale_y = 1.4
             row.operator("dice.capture", text="Capture", icon="USER")
         draw_notice(layout, context)
+
+
+def _device(engine: str) -> str:
+    """What the engine computes on, in words."""
+    device = preferences.facts().get("device") if engine == "dice" else "open"
+    return DEVICES.get(device, "CPU or GPU: as it was installed")
+
+
+def _draw_crop(column: bpy.types.UILayout, settings: DICE_PG_settings) -> None:
+    column.prop(settings, "use_crop")
+    if settings.use_crop:
+        square = column.column(align=True)
+        for name in ("crop_left", "crop_top", "crop_side"):
+            square.prop(settings, name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import bpy
 
-from ...dice_core import runtime
 from ...dice_core.installer.plan import MODELS, OPEN, SIZES
 from .. import jobs, preferences
 from .widgets import draw_job, draw_notice, draw_text
@@ -33,7 +32,7 @@ def draw_runtime(layout: bpy.types.UILayout, context: bpy.types.Context) -> None
     """State and buttons, for the sidebar and the preferences."""
     folder, installed = preferences.runtime(), preferences.is_installed()
     if installed:
-        facts = runtime.installed(folder)
+        facts = preferences.facts()
         engine, megabytes, version = (facts.get(key, "?") for key in ("engine", "megabytes", "python"))
         draw_text(layout, context, f"Installed: {engine} engine, {megabytes} MB, Python {version}", "CHECKMARK")
     else:
@@ -50,6 +49,8 @@ def draw_runtime(layout: bpy.types.UILayout, context: bpy.types.Context) -> None
         row = layout.row(align=True)
         row.operator("dice.install", text="Repair", icon="FILE_REFRESH").repair = True
         row.operator("dice.remove_runtime", text="Remove", icon="TRASH")
+        if engine != "dice":
+            layout.operator("dice.install", text="Add DICE Engine", icon="ADD").official = True
     else:
         row = layout.row()
         row.scale_y = 1.4

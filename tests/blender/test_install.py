@@ -7,10 +7,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import bpy
 import pytest
 from dice_capture.dice_blender import install_job, jobs
+from dice_capture.dice_blender.ops import runtime as runtime_ops
 from dice_capture.dice_core.errors import Cancelled, DiceError
 
 SCRIPT = """
@@ -108,6 +110,17 @@ def test_opening_a_file_does_not_end_it(tmp_path: Path, registered: object) -> N
     bpy.ops.wm.read_homefile(use_empty=True)
     assert jobs.state.job is not None
     jobs.abandon()
+
+
+@pytest.mark.parametrize(("chosen", "options"), [((False, False), []), ((True, False), ["--repair"]),
+                                                 ((False, True), ["--engine", "dice"])])  # fmt: skip
+def test_the_buttons_ask_for_what_they_say(
+    chosen: tuple[bool, bool], options: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, ...]] = []
+    monkeypatch.setattr(runtime_ops, "_run", lambda operator, stage, *options: asked.append(options))
+    runtime_ops.DICE_OT_install.execute(SimpleNamespace(repair=chosen[0], official=chosen[1]), None)
+    assert asked == [tuple(options)]
 
 
 def test_without_network_the_button_says_so(registered: object) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import bpy
 import fake_runtime
 import pytest
-from dice_capture.dice_blender import api, capture_job, jobs
+from dice_capture.dice_blender import api, capture_job, jobs, preferences
 from dice_capture.dice_blender.ops import capture as capture_ops
 from dice_capture.dice_core.errors import Cancelled, DiceError, NothingFound, NotInstalled, WorkerDied
 from synthetic import LANDSCAPE, capture, gradient, write_picture
@@ -249,6 +249,37 @@ def test_without_a_runtime_the_button_says_so(tmp_path: Path, monkeypatch: pytes
     assert not bpy.ops.dice.capture.poll()
     with pytest.raises(NotInstalled, match="not installed"):
         api.capture(path)
+
+
+def test_the_settings_reach_the_worker(picture: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def record(photo: object, request: capture_job.Request, **_: object) -> None:
+        asked.append(request)
+        raise DiceError("Recorded.")
+
+    monkeypatch.setattr(capture_job, "run", record)
+    monkeypatch.setattr(preferences, "facts", lambda: {"engine": "dice"})
+    settings = bpy.context.scene.dice
+    settings.filepath, settings.hand = str(picture("a.png")), "left"
+    settings.crop_left, settings.crop_top, settings.crop_side, settings.fix_contact = 1, 2, 30, True
+    for settings.engine, settings.use_crop in (("open", False), ("dice", True)):
+        with pytest.raises(RuntimeError, match="Recorded"):
+            bpy.ops.dice.capture()
+    assert asked == [
+        capture_job.Request("open", "left", None, fix_contact=False),
+        capture_job.Request("dice", "left", (1, 2, 30), fix_contact=True),
+    ]
+
+
+def test_the_official_engine_is_greyed_until_it_is_there(picture: Callable[[str], Path]) -> None:
+    settings = bpy.context.scene.dice
+    settings.filepath = str(picture("a.png"))
+    assert bpy.ops.dice.capture.poll()
+    settings.engine = "dice"
+    assert not bpy.ops.dice.capture.poll()
+    with pytest.raises(RuntimeError, match="Add the DICE engine"):
+        bpy.ops.dice.capture()
 
 
 def test_an_unexpected_error_does_not_hang_the_panel(
