@@ -127,6 +127,30 @@ class DICE_OT_show(bpy.types.Operator):
         return {"FINISHED"}
 
 
+class DICE_OT_delete(bpy.types.Operator):
+    """Delete the capture that the panel shows: its meshes, cameras and photograph"""
+
+    bl_idname = "dice.delete"
+    bl_label = "Delete Capture"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        result = context.scene.dice.result
+        if result is None or result.library is not None:
+            cls.poll_message_set("Capture a photograph first" if result is None else "The capture is linked")
+            return False
+        if context.mode != "OBJECT":
+            cls.poll_message_set("Return to Object Mode first")
+        return context.mode == "OBJECT"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        settings = context.scene.dice
+        build.remove(settings.result)
+        settings.result = None
+        return {"FINISHED"}
+
+
 def import_pending(capture: Capture, photo: Photo | None, scene: str) -> None:
     """Build a job's capture in the scene of that name, where it was started, as one step that can be undone."""
     pending.number += 1
@@ -169,7 +193,7 @@ def _draw_menu(self: bpy.types.Menu, context: bpy.types.Context) -> None:
     self.layout.operator(DICE_OT_import_result.bl_idname, text="DICE Capture Result (.npz)")
 
 
-CLASSES = (DICE_OT_import_result, DICE_OT_show)
+CLASSES = (DICE_OT_import_result, DICE_OT_show, DICE_OT_delete)
 
 
 _register, _unregister = bpy.utils.register_classes_factory(CLASSES)

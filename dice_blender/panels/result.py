@@ -58,6 +58,7 @@ class DICE_PT_result(bpy.types.Panel):
         _draw_quality(layout, collection)
         for note in filter(None, collection.get("dice_notes", "").split("\n")):
             draw_text(layout, context, note, "INFO")
+        layout.operator("dice.delete", icon="TRASH")
 
 
 def _draw_contact(layout: bpy.types.UILayout, collection: bpy.types.Collection) -> None:

@@ -15,7 +15,7 @@ from ...dice_core.errors import DiceError
 from ...dice_core.types import Capture, Hand, Head
 from . import axes, materials, naming, photo
 from .camera import add_camera, match_scene, show_photo
-from .contact import add_contact, add_materials
+from .contact import add_contact, add_materials, materials_of
 from .deformation import add_deformation
 from .meshes import new_mesh, surface_of
 
@@ -90,6 +90,25 @@ def parts(collection: bpy.types.Collection) -> dict[str, bpy.types.Object]:
 def meshes(collection: bpy.types.Collection) -> list[bpy.types.Object]:
     """The capture's head and hands."""
     return [item for item in parts(collection).values() if item.type == "MESH"]
+
+
+def remove(collection: bpy.types.Collection) -> None:
+    """Delete a capture and all that nothing else uses: meshes, cameras, the photograph, materials.
+
+    What else was put into its collection stays there.
+    """
+    items = list(parts(collection).values())
+    owned = {item.data for item in items}
+    for item in items:
+        if item.type == "CAMERA":
+            owned |= {background.image for background in item.data.background_images if background.image}
+        owned |= materials_of(item)
+    bpy.data.batch_remove(items)
+    for kind in (bpy.types.Mesh, bpy.types.Camera, bpy.types.Image, bpy.types.Material):  # users go before the used
+        bpy.data.batch_remove([data for data in owned if isinstance(data, kind) and not data.users])
+        owned = {data for data in owned if not isinstance(data, kind)}
+    if not collection.objects and not collection.children:
+        bpy.data.collections.remove(collection)
 
 
 @contextmanager

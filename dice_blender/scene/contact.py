@@ -47,6 +47,15 @@ def add_materials(item: bpy.types.Object, surfaces: Iterable[bpy.types.Material]
         slot.link = "DATA"
 
 
+def materials_of(item: bpy.types.Object) -> set[bpy.types.Material]:
+    """All materials that the slots hold, shown or not; afterwards the mesh's own are shown."""
+    found = set()
+    for slot in item.material_slots:
+        for slot.link in ("OBJECT", "DATA"):
+            found.add(slot.material)
+    return found - {None}
+
+
 def show(items: Iterable[bpy.types.Object], contact: bool) -> None:
     """Show the contact heat map on the objects, or their own materials."""
     for slot in (slot for item in items for slot in item.material_slots):

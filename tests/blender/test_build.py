@@ -149,3 +149,23 @@ class TestOperator:
 
     def test_finds_no_result_to_show(self) -> None:
         assert not bpy.ops.dice.show.poll()
+
+
+def test_deleting_leaves_nothing_of_a_capture(tmp_path: Path, registered: object) -> None:
+    kinds = ("collections", "objects", "meshes", "cameras", "images", "materials")
+    before = {kind: set(getattr(bpy.data, kind).keys()) for kind in kinds}
+    path = write_picture(tmp_path / "portrait.png", gradient(LANDSCAPE.image_size))
+    api.import_capture(capture(), path)
+    assert bpy.ops.dice.delete() == {"FINISHED"}
+    assert {kind: set(getattr(bpy.data, kind).keys()) for kind in kinds} == before
+    assert bpy.context.scene.dice.result is None and not bpy.ops.dice.delete.poll()
+
+
+def test_deleting_spares_what_others_use(registered: object) -> None:
+    first, second = api.import_capture(capture()), api.import_capture(capture())
+    own = bpy.data.objects.new("Mine", api.parts(second)["head"].data)
+    second.objects.link(own)
+    bpy.ops.dice.delete()
+    assert list(second.objects) == [own] and len(own.data.vertices)
+    assert api.parts(first).keys() == {"head", "hand_left", "camera"}
+    assert all(slot.material for slot in api.parts(first)["head"].material_slots)
