@@ -17,7 +17,7 @@ import bpy
 from ..dice_core.errors import Cancelled, DiceError
 
 TICK = 0.1  # seconds
-REGIONS = {"VIEW_3D": "UI", "PREFERENCES": "WINDOW"}  # where jobs are shown
+REGIONS = {"VIEW_3D": "UI", "IMAGE_EDITOR": "UI", "PREFERENCES": "WINDOW"}  # where jobs are shown
 
 
 class Job(Protocol):

@@ -22,18 +22,18 @@ class DICE_OT_capture(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        reason = _why_not(context.scene.dice)
+        reason = _why_not(context)
         if reason:
             cls.poll_message_set(reason)
         return not reason
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        settings = context.scene.dice
+        chosen, request = _chosen(context), _request(context.scene.dice)
         try:
             if bpy.app.background:
-                api.capture(_chosen(settings), scene=context.scene, **vars(_request(settings)))
+                api.capture(chosen, scene=context.scene, **vars(request))
             else:
-                _start(settings, context.scene.name)
+                _start(chosen, request, context.scene.name)
         except DiceError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
@@ -57,20 +57,29 @@ class DICE_OT_cancel(bpy.types.Operator):
         return {"FINISHED"}
 
 
-def _why_not(settings: DICE_PG_settings) -> str:
+def _why_not(context: bpy.types.Context) -> str:
+    settings = context.scene.dice
     if jobs.state.job is not None:
         return "Wait for the running job, or cancel it"
     if not preferences.is_installed():
         return "Install the capture runtime first, in the panel or in the extension's preferences"
     if settings.engine == "dice" and preferences.facts().get("engine") != "dice":
         return "Add the DICE engine to the runtime first, in the Runtime panel"
-    if settings.source == "FILE":
-        return "" if settings.filepath else "Choose a picture file first"
-    return "" if settings.image else "Choose an image first"
+    if _chosen(context):
+        return ""
+    return "Open an image first" if _in_image_editor(context) else "Choose a picture first"
 
 
-def _chosen(settings: DICE_PG_settings) -> str | bpy.types.Image:
+def _chosen(context: bpy.types.Context) -> str | bpy.types.Image | None:
+    """The picture: in the Image Editor what it shows, elsewhere what the panel names."""
+    if _in_image_editor(context):
+        return context.space_data.image
+    settings = context.scene.dice
     return settings.filepath if settings.source == "FILE" else settings.image
+
+
+def _in_image_editor(context: bpy.types.Context) -> bool:
+    return context.space_data is not None and context.space_data.type == "IMAGE_EDITOR"
 
 
 def _request(settings: DICE_PG_settings) -> capture_job.Request:
@@ -79,9 +88,8 @@ def _request(settings: DICE_PG_settings) -> capture_job.Request:
     return capture_job.Request(settings.engine, settings.hand, crop, fix_contact=fix_contact)
 
 
-def _start(settings: DICE_PG_settings, scene: str) -> None:
-    chosen = _chosen(settings)
-    picture = photo.from_path(chosen) if settings.source == "FILE" else photo.from_image(chosen)
+def _start(chosen: str | bpy.types.Image, request: capture_job.Request, scene: str) -> None:
+    picture = photo.from_path(chosen) if isinstance(chosen, str) else photo.from_image(chosen)
 
     def done(result: Capture) -> None:
         scene_ops.import_pending(result, picture, scene)
@@ -90,7 +98,7 @@ def _start(settings: DICE_PG_settings, scene: str) -> None:
             told = f"{names[0]} stands between the camera and the captured head, or around them."
             jobs.state.notice = DiceError(told, "Move or hide it.")
 
-    jobs.start(capture_job.CaptureJob(picture, _request(settings), runtime=preferences.runtime(), done=done))
+    jobs.start(capture_job.CaptureJob(picture, request, runtime=preferences.runtime(), done=done))
 
 
 CLASSES = (DICE_OT_capture, DICE_OT_cancel)

@@ -37,22 +37,43 @@ class DICE_PT_main(bpy.types.Panel):
             column.prop(settings, "filepath", text="")
         else:
             column.template_ID(settings, "image", open="image.open")
-        column = layout.column()
-        column.use_property_split = True
-        column.use_property_decorate = False
-        column.prop(settings, "engine")
-        column.label(text=_device(settings.engine), icon="SYSTEM")
-        if settings.engine == "dice":
-            column.prop(settings, "fix_contact")
-        column.prop(settings, "hand")
-        _draw_crop(column, settings)
-        if jobs.state.job is not None:
-            draw_job(layout)
+        _draw_capture(layout, context)
+
+
+class DICE_PT_image(bpy.types.Panel):
+    """The same for the image that an Image Editor shows."""
+
+    bl_label = "DICE Capture"
+    bl_space_type = "IMAGE_EDITOR"
+    bl_region_type = "UI"
+    bl_category = "DICE"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        if preferences.is_installed():
+            _draw_capture(self.layout, context)
         else:
-            row = layout.row()
-            row.scale_y = 1.4
-            row.operator("dice.capture", text="Capture", icon="USER")
-        draw_notice(layout, context)
+            draw_runtime(self.layout, context)
+
+
+def _draw_capture(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    """How to capture, the button or its progress, and what went wrong."""
+    settings = context.scene.dice
+    column = layout.column()
+    column.use_property_split = True
+    column.use_property_decorate = False
+    column.prop(settings, "engine")
+    column.label(text=_device(settings.engine), icon="SYSTEM")
+    if settings.engine == "dice":
+        column.prop(settings, "fix_contact")
+    column.prop(settings, "hand")
+    _draw_crop(column, settings)
+    if jobs.state.job is not None:
+        draw_job(layout)
+    else:
+        row = layout.row()
+        row.scale_y = 1.4
+        row.operator("dice.capture", text="Capture", icon="USER")
+    draw_notice(layout, context)
 
 
 def _device(engine: str) -> str:

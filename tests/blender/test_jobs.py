@@ -30,7 +30,7 @@ def start(path: Path) -> jobs.Job:
     settings = bpy.context.scene.dice
     settings.filepath = str(path)
     assert bpy.ops.dice.capture.poll()
-    capture_ops._start(settings, bpy.context.scene.name)
+    capture_ops._start(settings.filepath, capture_ops._request(settings), bpy.context.scene.name)
     return jobs.state.job
 
 
@@ -116,7 +116,7 @@ def test_an_image_in_blender_is_sent_as_pixels(picture: Callable[[str], Path]) -
     settings.source = "IMAGE"
     assert not bpy.ops.dice.capture.poll()
     settings.image = bpy.data.images.new("painted", *LANDSCAPE.image_size)
-    capture_ops._start(settings, bpy.context.scene.name)
+    capture_ops._start(settings.image, capture_ops._request(settings), bpy.context.scene.name)
     pump()
     assert jobs.state.notice is None
     assert bpy.context.scene.dice.result.name == "DICE painted"
@@ -249,6 +249,20 @@ def test_without_a_runtime_the_button_says_so(tmp_path: Path, monkeypatch: pytes
     assert not bpy.ops.dice.capture.poll()
     with pytest.raises(NotInstalled, match="not installed"):
         api.capture(path)
+
+
+def test_in_the_image_editor_its_own_image_is_captured(picture: Callable[[str], Path]) -> None:
+    image = bpy.data.images.load(str(picture("a.png")))
+    area = bpy.context.window_manager.windows[0].screen.areas[0]
+    before, area.type = area.type, "IMAGE_EDITOR"
+    try:
+        with bpy.context.temp_override(window=bpy.context.window_manager.windows[0], area=area):
+            assert not bpy.ops.dice.capture.poll()
+            area.spaces.active.image = image
+            assert bpy.ops.dice.capture() == {"FINISHED"}
+    finally:
+        area.type = before
+    assert bpy.context.scene.dice.result["dice_source"] == "a.png"
 
 
 def test_the_settings_reach_the_worker(picture: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ def traces() -> list[object]:
 def test_twice_on_and_off_leaves_nothing(extension: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     for _ in range(2):
         extension.register()
-        assert len(ours()) == 12
+        assert len(ours()) == 13
         assert len(traces()) == 2
         assert hasattr(bpy.types.Scene, "dice")
         extension.unregister()
