@@ -149,4 +149,7 @@ def load(path: Path) -> Capture:
         raise DiceError(
             f"{Path(path).name} is not a capture result.", "Choose an .npz that this program wrote."
         ) from error
-    return from_arrays(arrays)
+    try:
+        return from_arrays(arrays)
+    except DiceError as error:
+        raise DiceError(f"{Path(path).name}: {error.message}", error.remedy) from error
