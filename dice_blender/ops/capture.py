@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import bpy
+from bpy.props import StringProperty
+from bpy_extras.io_utils import ImportHelper
 
 from ...dice_core.errors import DiceError
 from ...dice_core.types import Capture
@@ -12,6 +14,8 @@ from ..properties import DICE_PG_settings
 from ..scene import photo
 from ..scene.obstacles import in_the_way
 from . import scene as scene_ops
+
+KINDS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")  # of files that the runtime reads
 
 
 class DICE_OT_capture(bpy.types.Operator):
@@ -28,16 +32,45 @@ class DICE_OT_capture(bpy.types.Operator):
         return not reason
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        chosen, request = _chosen(context), _request(context.scene.dice)
-        try:
-            if bpy.app.background:
-                api.capture(chosen, scene=context.scene, **vars(request))
-            else:
-                _start(chosen, request, context.scene.name)
-        except DiceError as error:
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        return {"FINISHED"}
+        return _capture(self, _chosen(context), context)
+
+
+class DICE_OT_capture_file(bpy.types.Operator, ImportHelper):
+    """Choose a picture file, or drop it into the 3D view, and capture it with the panel's settings"""
+
+    bl_idname = "dice.capture_file"
+    bl_label = "Capture Picture File"
+
+    filepath: StringProperty(subtype="FILE_PATH", options={"HIDDEN", "SKIP_SAVE"})
+    filter_glob: StringProperty(default=";".join(f"*{kind}" for kind in KINDS), options={"HIDDEN"})
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        reason = _not_ready(context.scene.dice)
+        if reason:
+            cls.poll_message_set(reason)
+        return not reason
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        return self.execute(context) if self.filepath else super().invoke(context, event)
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        settings = context.scene.dice
+        settings.source, settings.filepath = "FILE", self.filepath
+        return _capture(self, self.filepath, context)
+
+
+class DICE_FH_photograph(bpy.types.FileHandler):
+    """Picture files that are dropped into a 3D view."""
+
+    bl_idname = "DICE_FH_photograph"
+    bl_label = "Capture with DICE"
+    bl_import_operator = "dice.capture_file"
+    bl_file_extensions = ";".join(KINDS)
+
+    @classmethod
+    def poll_drop(cls, context: bpy.types.Context) -> bool:
+        return context.area is not None and context.area.type == "VIEW_3D"
 
 
 class DICE_OT_cancel(bpy.types.Operator):
@@ -57,17 +90,36 @@ class DICE_OT_cancel(bpy.types.Operator):
         return {"FINISHED"}
 
 
+def _capture(operator: bpy.types.Operator, chosen: str | bpy.types.Image, context: bpy.types.Context) -> set[str]:
+    request = _request(context.scene.dice)
+    try:
+        if bpy.app.background:
+            api.capture(chosen, scene=context.scene, **vars(request))
+        else:
+            _start(chosen, request, context.scene.name)
+    except DiceError as error:
+        operator.report({"ERROR"}, str(error))
+        return {"CANCELLED"}
+    return {"FINISHED"}
+
+
 def _why_not(context: bpy.types.Context) -> str:
-    settings = context.scene.dice
+    """Why nothing can be captured now; empty when it can."""
+    if reason := _not_ready(context.scene.dice):
+        return reason
+    if _chosen(context):
+        return ""
+    return "Open an image first" if _in_image_editor(context) else "Choose a picture first"
+
+
+def _not_ready(settings: DICE_PG_settings) -> str:
     if jobs.state.job is not None:
         return "Wait for the running job, or cancel it"
     if not preferences.is_installed():
         return "Install the capture runtime first, in the panel or in the extension's preferences"
     if settings.engine == "dice" and preferences.facts().get("engine") != "dice":
         return "Add the DICE engine to the runtime first, in the Runtime panel"
-    if _chosen(context):
-        return ""
-    return "Open an image first" if _in_image_editor(context) else "Choose a picture first"
+    return ""
 
 
 def _chosen(context: bpy.types.Context) -> str | bpy.types.Image | None:
@@ -101,12 +153,22 @@ def _start(chosen: str | bpy.types.Image, request: capture_job.Request, scene: s
     jobs.start(capture_job.CaptureJob(picture, request, runtime=preferences.runtime(), done=done))
 
 
-CLASSES = (DICE_OT_capture, DICE_OT_cancel)
+CLASSES = (DICE_OT_capture, DICE_OT_capture_file, DICE_FH_photograph, DICE_OT_cancel)
 
 
-register, _unregister = bpy.utils.register_classes_factory(CLASSES)
+_register, _unregister = bpy.utils.register_classes_factory(CLASSES)
+
+
+def _draw_menu(self: bpy.types.Menu, context: bpy.types.Context) -> None:
+    self.layout.operator(DICE_OT_capture_file.bl_idname, text="Photograph of a Face, with DICE (.jpg, .png, ...)")
+
+
+def register() -> None:
+    _register()
+    bpy.types.TOPBAR_MT_file_import.append(_draw_menu)
 
 
 def unregister() -> None:
+    bpy.types.TOPBAR_MT_file_import.remove(_draw_menu)
     _unregister()
     capture_job.release(wait=True)

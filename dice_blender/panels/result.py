@@ -55,6 +55,9 @@ class DICE_PT_result(bpy.types.Panel):
             key = key_of(item)
             if key is not None and item[build.naming.PART] == "head":
                 column.prop(key, "value", text="Deformation", slider=True)
+        camera = build.parts(collection).get("camera")
+        for background in camera.data.background_images if camera else ():
+            column.prop(background, "alpha", text="Photograph", slider=True)
         _draw_quality(layout, collection)
         for note in filter(None, collection.get("dice_notes", "").split("\n")):
             draw_text(layout, context, note, "INFO")

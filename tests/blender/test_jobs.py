@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import bpy
 import fake_runtime
@@ -263,6 +264,18 @@ def test_in_the_image_editor_its_own_image_is_captured(picture: Callable[[str], 
     finally:
         area.type = before
     assert bpy.context.scene.dice.result["dice_source"] == "a.png"
+
+
+def test_a_file_that_is_chosen_or_dropped_is_captured(picture: Callable[[str], Path]) -> None:
+    path = picture("dropped.png")
+    assert bpy.ops.dice.capture_file(filepath=str(path)) == {"FINISHED"}
+    settings = bpy.context.scene.dice
+    assert (settings.source, settings.filepath) == ("FILE", str(path))
+    assert settings.result["dice_source"] == "dropped.png"
+    handler = capture_ops.DICE_FH_photograph
+    assert handler.is_registered and ".png" in handler.bl_file_extensions.split(";")
+    for kind, wanted in (("VIEW_3D", True), ("IMAGE_EDITOR", False)):
+        assert handler.poll_drop(SimpleNamespace(area=SimpleNamespace(type=kind))) == wanted
 
 
 def test_the_settings_reach_the_worker(picture: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
