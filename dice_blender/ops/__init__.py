@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from . import capture, runtime, scene
+from . import capture, result, runtime, scene
 
-MODULES = (scene, capture, runtime)
+MODULES = (scene, result, capture, runtime)
 
 
 def register() -> None:

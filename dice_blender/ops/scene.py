@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bring a capture into the scene, and choose what its meshes show."""
+"""Bring a capture into the scene."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import bpy
-from bpy.props import BoolProperty, EnumProperty, IntProperty, StringProperty
+from bpy.props import BoolProperty, IntProperty, StringProperty
 from bpy_extras.io_utils import ImportHelper
 
 from ...dice_core.errors import DiceError
 from ...dice_core.types import Capture
 from .. import api
 from ..compat import PATH_OPTIONS
-from ..scene import build, contact
+from ..scene import build
 from ..scene.photo import Photo
 
 
@@ -91,66 +91,6 @@ class DICE_OT_import_result(bpy.types.Operator, ImportHelper):
         return pending.capture, pending.photo, scene
 
 
-class DICE_OT_show(bpy.types.Operator):
-    """Choose what the capture's meshes show"""
-
-    bl_idname = "dice.show"
-    bl_label = "Show Captured Contact"
-    bl_options = {"REGISTER", "UNDO"}
-
-    what: EnumProperty(
-        name="Show",
-        description="What the capture's meshes show",
-        items=(
-            ("SKIN", "Skin", "Show the meshes' own materials"),
-            ("CONTACT", "Contact", "Show where skin touches skin, as a heat map"),
-        ),
-        default="CONTACT",
-    )
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        if context.scene.dice.result is None:
-            cls.poll_message_set("Capture a photograph first")
-        return context.scene.dice.result is not None
-
-    @classmethod
-    def description(cls, context: bpy.types.Context, properties: bpy.types.OperatorProperties) -> str:
-        return properties.bl_rna.properties["what"].enum_items[properties.what].description
-
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        heat = self.what == "CONTACT"
-        contact.show(build.meshes(context.scene.dice.result), heat)
-        view = context.space_data
-        if view is not None and view.type == "VIEW_3D":  # Solid view shows colours, not shaders
-            view.shading.color_type = "VERTEX" if heat else "MATERIAL"
-        return {"FINISHED"}
-
-
-class DICE_OT_delete(bpy.types.Operator):
-    """Delete the capture that the panel shows: its meshes, cameras and photograph"""
-
-    bl_idname = "dice.delete"
-    bl_label = "Delete Capture"
-    bl_options = {"REGISTER", "UNDO"}
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        result = context.scene.dice.result
-        if result is None or result.library is not None:
-            cls.poll_message_set("Capture a photograph first" if result is None else "The capture is linked")
-            return False
-        if context.mode != "OBJECT":
-            cls.poll_message_set("Return to Object Mode first")
-        return context.mode == "OBJECT"
-
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        settings = context.scene.dice
-        build.remove(settings.result)
-        settings.result = None
-        return {"FINISHED"}
-
-
 def import_pending(capture: Capture, photo: Photo | None, scene: str) -> None:
     """Build a job's capture in the scene of that name, where it was started, as one step that can be undone."""
     pending.number += 1
@@ -193,10 +133,7 @@ def _draw_menu(self: bpy.types.Menu, context: bpy.types.Context) -> None:
     self.layout.operator(DICE_OT_import_result.bl_idname, text="DICE Capture Result (.npz)")
 
 
-CLASSES = (DICE_OT_import_result, DICE_OT_show, DICE_OT_delete)
-
-
-_register, _unregister = bpy.utils.register_classes_factory(CLASSES)
+_register, _unregister = bpy.utils.register_classes_factory((DICE_OT_import_result,))
 
 
 def register() -> None:

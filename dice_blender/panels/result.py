@@ -61,7 +61,10 @@ class DICE_PT_result(bpy.types.Panel):
         _draw_quality(layout, collection)
         for note in filter(None, collection.get("dice_notes", "").split("\n")):
             draw_text(layout, context, note, "INFO")
-        layout.operator("dice.delete", icon="TRASH")
+        layout.operator("dice.contact_threshold", icon="GROUP_VERTEX")
+        row = layout.row(align=True)
+        row.operator("dice.save_result", text="Save", icon="EXPORT")
+        row.operator("dice.delete", text="Delete", icon="TRASH")
 
 
 def _draw_contact(layout: bpy.types.UILayout, collection: bpy.types.Collection) -> None:

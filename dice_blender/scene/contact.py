@@ -27,10 +27,30 @@ def add_contact(item: bpy.types.Object, contact: NDArray) -> None:
     colors = mesh.color_attributes.new(naming.HEAT_ATTRIBUTE, "FLOAT_COLOR", "POINT")
     colors.data.foreach_set("color", np.ravel(materials.heat(contact)))
     mesh.color_attributes.active_color = colors
-    group = item.vertex_groups.new(name=naming.CONTACT_GROUP)
+    _fill(item.vertex_groups.new(name=naming.CONTACT_GROUP), contact, LEAST)
+
+
+def set_threshold(item: bpy.types.Object, least: float) -> int:
+    """Put the vertices whose contact is at least so probable into `Contact`, and only those; gives how many.
+
+    A group or an attribute that the user removed is left alone: 0.
+    """
+    group = item.vertex_groups.get(naming.CONTACT_GROUP)
+    attribute = item.data.attributes.get(naming.CONTACT_ATTRIBUTE)
+    if group is None or attribute is None:
+        return 0
+    contact = np.zeros(len(item.data.vertices), np.float32)
+    attribute.data.foreach_get("value", contact)
+    group.remove(range(len(contact)))
+    return _fill(group, contact, least)
+
+
+def _fill(group: bpy.types.VertexGroup, contact: NDArray, least: float) -> int:
     # 3 ms; the attribute operator would need the object in a view layer
-    for vertex in np.flatnonzero(contact >= LEAST).tolist():
+    chosen = np.flatnonzero(contact >= max(least, LEAST)).tolist()
+    for vertex in chosen:
         group.add((vertex,), float(contact[vertex]), "REPLACE")
+    return len(chosen)
 
 
 def add_materials(item: bpy.types.Object, surfaces: Iterable[bpy.types.Material]) -> None:

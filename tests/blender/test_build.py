@@ -169,3 +169,28 @@ def test_deleting_spares_what_others_use(registered: object) -> None:
     assert list(second.objects) == [own] and len(own.data.vertices)
     assert api.parts(first).keys() == {"head", "hand_left", "camera"}
     assert all(slot.material for slot in api.parts(first)["head"].material_slots)
+
+
+def test_the_threshold_of_contact(registered: object) -> None:
+    parts = api.parts(api.import_capture(capture()))
+    item = parts["head"]
+    contact = np.zeros(len(item.data.vertices), np.float32)
+    item.data.attributes[naming.CONTACT_ATTRIBUTE].data.foreach_get("value", contact)
+    for least in (0.9, 0.05, 0.5):
+        assert bpy.ops.dice.contact_threshold(least=least) == {"FINISHED"}
+        inside = np.array([bool(len(vertex.groups)) for vertex in item.data.vertices])
+        assert np.array_equal(inside, contact >= np.float32(least))
+    item.vertex_groups.clear()
+    assert bpy.ops.dice.contact_threshold() == {"FINISHED"}
+
+
+def test_a_capture_is_saved_and_imported_again(tmp_path: Path, registered: object) -> None:
+    assert not bpy.ops.dice.save_result.poll()
+    scene_ops.import_pending(capture(), None, bpy.context.scene.name)
+    path = tmp_path / "saved.npz"
+    assert bpy.ops.dice.save_result(filepath=str(path)) == {"FINISHED"}
+    saved, made = store.load(path), capture()
+    assert np.array_equal(saved.head.deformation, made.head.deformation)
+    assert bpy.ops.dice.import_result(filepath=str(path)) == {"FINISHED"}
+    with pytest.raises(RuntimeError, match="folder"):
+        bpy.ops.dice.save_result(filepath=str(tmp_path / "saved.npz" / "in a file.npz"))

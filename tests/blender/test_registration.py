@@ -27,7 +27,7 @@ def traces() -> list[object]:
 def test_twice_on_and_off_leaves_nothing(extension: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     for _ in range(2):
         extension.register()
-        assert len(ours()) == 14
+        assert len(ours()) == 16
         assert len(traces()) == 3
         assert hasattr(bpy.types.Scene, "dice")
         extension.unregister()
@@ -70,5 +70,5 @@ def test_the_operators_can_be_found(registered: ModuleType) -> None:
     found = {cls.bl_idname for cls in operators if "INTERNAL" not in getattr(cls, "bl_options", ())}
     assert found == {
         "dice.capture", "dice.cancel", "dice.import_result", "dice.show", "dice.install", "dice.remove_runtime",
-        "dice.delete", "dice.capture_file",
+        "dice.delete", "dice.capture_file", "dice.contact_threshold", "dice.save_result",
     }

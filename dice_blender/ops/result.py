@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What can be done with a capture that is in the scene."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+from bpy.props import EnumProperty, FloatProperty, StringProperty
+from bpy_extras.io_utils import ExportHelper
+
+from ...dice_core.errors import DiceError
+from ...dice_core.result import store
+from ..scene import build, contact
+from .scene import pending
+
+
+class DICE_OT_show(bpy.types.Operator):
+    """Choose what the capture's meshes show"""
+
+    bl_idname = "dice.show"
+    bl_label = "Show Captured Contact"
+    bl_options = {"REGISTER", "UNDO"}
+
+    what: EnumProperty(
+        name="Show",
+        description="What the capture's meshes show",
+        items=(
+            ("SKIN", "Skin", "Show the meshes' own materials"),
+            ("CONTACT", "Contact", "Show where skin touches skin, as a heat map"),
+        ),
+        default="CONTACT",
+    )
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if context.scene.dice.result is None:
+            cls.poll_message_set("Capture a photograph first")
+        return context.scene.dice.result is not None
+
+    @classmethod
+    def description(cls, context: bpy.types.Context, properties: bpy.types.OperatorProperties) -> str:
+        return properties.bl_rna.properties["what"].enum_items[properties.what].description
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        heat = self.what == "CONTACT"
+        contact.show(build.meshes(context.scene.dice.result), heat)
+        view = context.space_data
+        if view is not None and view.type == "VIEW_3D":  # Solid view shows colours, not shaders
+            view.shading.color_type = "VERTEX" if heat else "MATERIAL"
+        return {"FINISHED"}
+
+
+class DICE_OT_contact_threshold(bpy.types.Operator):
+    """Choose how probable contact must be for a vertex to be in the vertex group Contact"""
+
+    bl_idname = "dice.contact_threshold"
+    bl_label = "Set Contact Threshold"
+    bl_options = {"REGISTER", "UNDO"}
+
+    least: FloatProperty(
+        name="Threshold",
+        description="Least probability of contact, between 0 and 1",
+        min=contact.LEAST,
+        max=1.0,
+        default=0.5,
+        subtype="FACTOR",
+    )
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return _can_change(cls, context)
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        items = build.meshes(context.scene.dice.result)
+        count = sum(contact.set_threshold(item, self.least) for item in items)
+        self.report({"INFO"}, f"{count} vertices touch")
+        return {"FINISHED"}
+
+
+class DICE_OT_save_result(bpy.types.Operator, ExportHelper):
+    """Save the capture as a result file, which can be imported again and read by scripts"""
+
+    bl_idname = "dice.save_result"
+    bl_label = "Save Capture Result"
+
+    filename_ext = ".npz"
+    filter_glob: StringProperty(default="*.npz", options={"HIDDEN"})
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if pending.capture is None:
+            cls.poll_message_set("Only the newest capture of this session can be saved")
+        return pending.capture is not None
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        try:
+            store.save(Path(bpy.path.abspath(self.filepath)), pending.capture)
+        except DiceError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        return {"FINISHED"}
+
+
+class DICE_OT_delete(bpy.types.Operator):
+    """Delete the capture that the panel shows: its meshes, cameras and photograph"""
+
+    bl_idname = "dice.delete"
+    bl_label = "Delete Capture"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return _can_change(cls, context)
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        settings = context.scene.dice
+        build.remove(settings.result)
+        settings.result = None
+        return {"FINISHED"}
+
+
+def _can_change(cls: type[bpy.types.Operator], context: bpy.types.Context) -> bool:
+    """Whether there is a capture that may be changed; the button says why not."""
+    result = context.scene.dice.result
+    reason = "Capture a photograph first" if result is None else ""
+    if result is not None and result.library is not None:
+        reason = "The capture belongs to another file"
+    elif context.mode != "OBJECT":
+        reason = reason or "Return to Object Mode first"
+    if reason:
+        cls.poll_message_set(reason)
+    return not reason
+
+
+CLASSES = (DICE_OT_show, DICE_OT_contact_threshold, DICE_OT_save_result, DICE_OT_delete)
+
+register, unregister = bpy.utils.register_classes_factory(CLASSES)
