@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from . import capture, result, runtime, scene
+from . import batch, capture, result, runtime, scene
 
-MODULES = (scene, result, capture, runtime)
+MODULES = (scene, result, capture, batch, runtime)
 
 
 def register() -> None:

@@ -46,7 +46,7 @@ class DICE_OT_capture_file(bpy.types.Operator, ImportHelper):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        reason = _not_ready(context.scene.dice)
+        reason = not_ready(context.scene.dice)
         if reason:
             cls.poll_message_set(reason)
         return not reason
@@ -91,7 +91,7 @@ class DICE_OT_cancel(bpy.types.Operator):
 
 
 def _capture(operator: bpy.types.Operator, chosen: str | bpy.types.Image, context: bpy.types.Context) -> set[str]:
-    request = _request(context.scene.dice)
+    request = request_of(context.scene.dice)
     try:
         if bpy.app.background:
             api.capture(chosen, scene=context.scene, **vars(request))
@@ -105,14 +105,14 @@ def _capture(operator: bpy.types.Operator, chosen: str | bpy.types.Image, contex
 
 def _why_not(context: bpy.types.Context) -> str:
     """Why nothing can be captured now; empty when it can."""
-    if reason := _not_ready(context.scene.dice):
+    if reason := not_ready(context.scene.dice):
         return reason
     if _chosen(context):
         return ""
     return "Open an image first" if _in_image_editor(context) else "Choose a picture first"
 
 
-def _not_ready(settings: DICE_PG_settings) -> str:
+def not_ready(settings: DICE_PG_settings) -> str:
     if jobs.state.job is not None:
         return "Wait for the running job, or cancel it"
     if not preferences.is_installed():
@@ -134,7 +134,7 @@ def _in_image_editor(context: bpy.types.Context) -> bool:
     return context.space_data is not None and context.space_data.type == "IMAGE_EDITOR"
 
 
-def _request(settings: DICE_PG_settings) -> capture_job.Request:
+def request_of(settings: DICE_PG_settings) -> capture_job.Request:
     crop = (settings.crop_left, settings.crop_top, settings.crop_side) if settings.use_crop else None
     fix_contact = settings.engine == "dice" and settings.fix_contact
     return capture_job.Request(settings.engine, settings.hand, crop, fix_contact=fix_contact)

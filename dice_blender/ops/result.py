@@ -89,9 +89,11 @@ class DICE_OT_save_result(bpy.types.Operator, ExportHelper):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if pending.capture is None:
-            cls.poll_message_set("Only the newest capture of this session can be saved")
-        return pending.capture is not None
+        result = context.scene.dice.result
+        kept = pending.capture is not None and result is not None and result.name == pending.collection
+        if not kept:
+            cls.poll_message_set("Only the newest single capture of this session can be saved")
+        return kept
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         try:

@@ -73,6 +73,7 @@ def _draw_capture(layout: bpy.types.UILayout, context: bpy.types.Context) -> Non
         row = layout.row()
         row.scale_y = 1.4
         row.operator("dice.capture", text="Capture", icon="USER")
+        layout.operator("dice.batch", icon="FILE_FOLDER")
     draw_notice(layout, context)
 
 

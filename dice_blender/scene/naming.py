@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 COLLECTION = "DICE {}"
@@ -25,8 +26,14 @@ IRISES_MATERIAL = "DICE Irises"
 MOUTH_MATERIAL = "DICE Mouth"
 CONTACT_MATERIAL = "DICE Contact"
 
+FILE = "dice_file"  # custom property of a collection that a batch made: the picture's path
 PART = "dice_part"  # custom property of an object: head, hand_right, hand_left, camera, camera_perspective
 NAME_BYTES = 63 - len(".001")  # Blender 4 cuts names at 63 bytes; a second capture gets a number
+
+
+def natural(name: str) -> list[tuple[int, str]]:
+    """Sorts names as people count: `2.jpg` before `10.jpg`."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name.lower())]
 
 
 def collection_name(source: str) -> str:

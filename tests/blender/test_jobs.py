@@ -31,7 +31,7 @@ def start(path: Path) -> jobs.Job:
     settings = bpy.context.scene.dice
     settings.filepath = str(path)
     assert bpy.ops.dice.capture.poll()
-    capture_ops._start(settings.filepath, capture_ops._request(settings), bpy.context.scene.name)
+    capture_ops._start(settings.filepath, capture_ops.request_of(settings), bpy.context.scene.name)
     return jobs.state.job
 
 
@@ -117,7 +117,7 @@ def test_an_image_in_blender_is_sent_as_pixels(picture: Callable[[str], Path]) -
     settings.source = "IMAGE"
     assert not bpy.ops.dice.capture.poll()
     settings.image = bpy.data.images.new("painted", *LANDSCAPE.image_size)
-    capture_ops._start(settings.image, capture_ops._request(settings), bpy.context.scene.name)
+    capture_ops._start(settings.image, capture_ops.request_of(settings), bpy.context.scene.name)
     pump()
     assert jobs.state.notice is None
     assert bpy.context.scene.dice.result.name == "DICE painted"

@@ -27,7 +27,7 @@ def traces() -> list[object]:
 def test_twice_on_and_off_leaves_nothing(extension: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     for _ in range(2):
         extension.register()
-        assert len(ours()) == 16
+        assert len(ours()) == 17
         assert len(traces()) == 3
         assert hasattr(bpy.types.Scene, "dice")
         extension.unregister()
@@ -71,4 +71,5 @@ def test_the_operators_can_be_found(registered: ModuleType) -> None:
     assert found == {
         "dice.capture", "dice.cancel", "dice.import_result", "dice.show", "dice.install", "dice.remove_runtime",
         "dice.delete", "dice.capture_file", "dice.contact_threshold", "dice.save_result",
+        "dice.batch",
     }

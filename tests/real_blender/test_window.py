@@ -32,7 +32,8 @@ def play(blender: Blender, folder: Path, runtime: Path, *pictures: Path) -> dict
 def test_a_capture_a_cancel_and_a_crash(
     installed: Blender, fake_runtime: Path, picture: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    pictures = [picture(name) for name in ("long.png", "slow and stubborn.png", "crash.png")]
+    names = "long.png", "slow and stubborn.png", "crash.png", "batch 1.png", "batch 2 empty.png", "batch 3.png"
+    pictures = [picture(name) for name in names]
     report = play(installed, tmp_path, fake_runtime, *pictures)
     objects = ["Camera", "Hand.R", "Head"]
     assert report["error"] == ""
@@ -45,6 +46,9 @@ def test_a_capture_a_cancel_and_a_crash(
     assert report["cancel_seconds"] < 2.5
     assert "cancelled" in report["cancel_message"]
     assert "exit code 7" in report["crash_message"]
+    assert report["batch"] == ["DICE batch 1", "DICE batch 3"] and report["batch_undone"]
+    assert any(stage.startswith("2 of 3") for stage in report["batch_stages"])
+    assert "1 of 3 pictures could not be captured" in report["batch_message"]
     assert Image.open(tmp_path / "window.png").size == (1600, 900)
 
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs in Blender's window: `blender -P window.py -- REPORT.json SCREENSHOT.png PICTURE [CANCELLED CRASHING]`.
+"""Runs in Blender's window: `blender -P window.py -- REPORT.json SCREENSHOT.png PICTURE [CANCELLED CRASHING MORE...]`.
 
 Captures the picture through the operator, as the button does, while a timer of its own watches whether Blender keeps
-running; undoes and redoes it; cancels a second picture and lets a third one's process die; takes a screenshot after
-each; writes what happened and quits.
+running; undoes and redoes it; cancels a second picture and lets a third one's process die; captures the others in one
+go; takes a screenshot after each; writes what happened and quits.
 """
 
 from __future__ import annotations
@@ -135,7 +135,27 @@ def side_by_side() -> Iterator[float]:
     yield from screenshot("-side-by-side")
 
 
-def misfortunes(cancelled: str, crashing: str) -> Iterator[float]:
+def several(pictures: tuple[str, ...]) -> Iterator[float]:
+    before = sorted(bpy.data.collections.keys())
+    window = bpy.context.window_manager.windows[0]
+    files = [{"name": Path(path).name} for path in pictures]
+    with bpy.context.temp_override(window=window):
+        assert bpy.ops.dice.batch(directory=str(Path(pictures[0]).parent), files=files) == {"FINISHED"}
+    stages = set()
+    for pause in finished():
+        stages.add(jobs().job.stage)
+        yield pause
+    report["batch"] = sorted(set(bpy.data.collections.keys()) - set(before))
+    report["batch_stages"] = sorted(stages)
+    report["batch_message"] = str(jobs().notice)
+    yield from screenshot("-batch")
+    with bpy.context.temp_override(window=window):
+        bpy.ops.ed.undo()
+    report["batch_undone"] = sorted(bpy.data.collections.keys()) == before
+    yield 0.5
+
+
+def misfortunes(cancelled: str, crashing: str, *pictures: str) -> Iterator[float]:
     capture(cancelled)
     yield 1.0
     yield from screenshot("-running")
@@ -150,6 +170,7 @@ def misfortunes(cancelled: str, crashing: str) -> Iterator[float]:
     report["crash_message"] = str(jobs().notice)
     report["at_the_end"] = sorted(bpy.data.objects.keys())
     yield from screenshot("-crash")
+    yield from several(pictures)
     bpy.context.preferences.addons[NAME].preferences.runtime = str(Path(REPORT).with_name("nothing here"))
     yield from screenshot("-missing")
     window = bpy.context.window_manager.windows[0]

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Capture many pictures, each into a collection of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import bpy
+from bpy.props import BoolProperty, CollectionProperty, StringProperty
+from bpy_extras.io_utils import ImportHelper
+
+from ...dice_core.errors import DiceError
+from ...dice_core.types import Capture
+from .. import api, jobs, preferences
+from ..batch_job import BatchJob, Report
+from ..scene import naming
+from ..scene.photo import Photo
+from .capture import KINDS, not_ready, request_of
+
+REPORT = "DICE Batch"  # name of the text that says what became of each picture
+
+
+class DICE_OT_batch(bpy.types.Operator, ImportHelper):
+    """Capture several pictures, or all of a folder, each into a collection of its own"""
+
+    bl_idname = "dice.batch"
+    bl_label = "Capture Several Pictures"
+
+    filename_ext = ""
+    filter_glob: StringProperty(default=";".join(f"*{kind}" for kind in KINDS), options={"HIDDEN"})
+    directory: StringProperty(subtype="DIR_PATH", options={"HIDDEN", "SKIP_SAVE"})
+    files: CollectionProperty(type=bpy.types.OperatorFileListElement, options={"HIDDEN", "SKIP_SAVE"})
+    again: BoolProperty(
+        name="Capture Again", description="Capture pictures that are in the scene already once more", default=False
+    )
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        reason = not_ready(context.scene.dice)
+        if reason:
+            cls.poll_message_set(reason)
+        return not reason
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        scene = context.scene
+        pictures = pictures_in(Path(bpy.path.abspath(self.directory)), [item.name for item in self.files])
+        if not self.again:
+            known = {child.get(naming.FILE) for child in scene.collection.children}
+            pictures = [path for path in pictures if str(path) not in known]
+        if not pictures:
+            self.report({"ERROR"}, "There is no picture to capture. Choose pictures, or a folder that holds some")
+            return {"CANCELLED"}
+        name = scene.name
+        job = BatchJob(
+            pictures, request_of(scene.dice), runtime=preferences.runtime(),
+            done=lambda photo, capture: _build(photo, capture, name), ended=_tell,
+        )  # fmt: skip
+        if not bpy.app.background:
+            jobs.start(job)
+            return {"FINISHED"}
+        jobs.finish(job)
+        self.report({"INFO"}, f"{len(job.report.captured)} of {len(pictures)} pictures were captured")
+        return {"FINISHED"}
+
+
+def pictures_in(folder: Path, names: Iterable[str] = ()) -> list[Path]:
+    """The files of those names, or all pictures of a folder, in natural order: 2 before 10."""
+    chosen = [folder / name for name in names if name]
+    if not chosen and folder.is_dir():
+        chosen = [path for path in folder.iterdir() if path.suffix.lower() in KINDS and not path.name.startswith(".")]
+    return sorted(chosen, key=lambda path: naming.natural(path.name))
+
+
+def _build(photo: Photo, capture: Capture, scene_name: str) -> None:
+    scene = bpy.data.scenes.get(scene_name)
+    if scene is None:
+        raise DiceError("The scene is gone.", "Capture again.")
+    first = not any(naming.FILE in child for child in scene.collection.children)
+    collection = api.import_capture(capture, photo, scene=scene, match=first)
+    collection[naming.FILE] = str(photo.path)
+    for layer in () if first else scene.view_layers:  # all stand at the same place: one is shown
+        layer.layer_collection.children[collection.name].exclude = True
+
+
+def _tell(report: Report) -> None:
+    """Write what became of each picture into a text, and end the step that can be undone."""
+    text = bpy.data.texts.get(REPORT) or bpy.data.texts.new(REPORT)
+    text.clear()
+    text.write(report.text())
+    if report.failed:
+        total = len(report.failed) + len(report.captured)
+        jobs.state.notice = DiceError(
+            f"{len(report.failed)} of {total} pictures could not be captured.", f"The text {REPORT} says why."
+        )
+    if not bpy.app.background:
+        with bpy.context.temp_override(window=bpy.context.window_manager.windows[0]):
+            bpy.ops.ed.undo_push(message="Capture Several Pictures")
+
+
+CLASSES = (DICE_OT_batch,)
+
+register, unregister = bpy.utils.register_classes_factory(CLASSES)
