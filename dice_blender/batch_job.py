@@ -88,7 +88,6 @@ class BatchJob:
         self._job = CaptureJob(
             picture, self._request, runtime=self._runtime, done=lambda capture: self._done(picture, capture)
         )
-        self._show()
 
     def _show(self) -> None:
         total = len(self._pictures)

@@ -16,7 +16,8 @@ from .. import api, jobs, preferences
 from ..batch_job import BatchJob, Report
 from ..scene import naming
 from ..scene.photo import Photo
-from .capture import KINDS, not_ready, request_of
+from .capture import GLOB, KINDS, not_ready, request_of
+from .poll import unless
 
 REPORT = "DICE Batch"  # name of the text that says what became of each picture
 
@@ -28,19 +29,16 @@ class DICE_OT_batch(bpy.types.Operator, ImportHelper):
     bl_label = "Capture Several Pictures"
 
     filename_ext = ""
-    filter_glob: StringProperty(default=";".join(f"*{kind}" for kind in KINDS), options={"HIDDEN"})
+    filter_glob: StringProperty(default=GLOB, options={"HIDDEN"})
     directory: StringProperty(subtype="DIR_PATH", options={"HIDDEN", "SKIP_SAVE"})
     files: CollectionProperty(type=bpy.types.OperatorFileListElement, options={"HIDDEN", "SKIP_SAVE"})
     again: BoolProperty(
-        name="Capture Again", description="Capture pictures that are in the scene already once more", default=False
+        name="Capture Again", description="Capture pictures that are in the scene already once more"
     )
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        reason = not_ready(context.scene.dice)
-        if reason:
-            cls.poll_message_set(reason)
-        return not reason
+        return unless(cls, not_ready(context.scene.dice))
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         scene = context.scene

@@ -14,8 +14,10 @@ from ..properties import DICE_PG_settings
 from ..scene import photo
 from ..scene.obstacles import in_the_way
 from . import scene as scene_ops
+from .poll import unless
 
 KINDS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")  # of files that the runtime reads
+GLOB = ";".join(f"*{kind}" for kind in KINDS)
 
 
 class DICE_OT_capture(bpy.types.Operator):
@@ -26,10 +28,7 @@ class DICE_OT_capture(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        reason = _why_not(context)
-        if reason:
-            cls.poll_message_set(reason)
-        return not reason
+        return unless(cls, _why_not(context))
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         return _capture(self, _chosen(context), context)
@@ -42,14 +41,11 @@ class DICE_OT_capture_file(bpy.types.Operator, ImportHelper):
     bl_label = "Capture Picture File"
 
     filepath: StringProperty(subtype="FILE_PATH", options={"HIDDEN", "SKIP_SAVE"})
-    filter_glob: StringProperty(default=";".join(f"*{kind}" for kind in KINDS), options={"HIDDEN"})
+    filter_glob: StringProperty(default=GLOB, options={"HIDDEN"})
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        reason = not_ready(context.scene.dice)
-        if reason:
-            cls.poll_message_set(reason)
-        return not reason
+        return unless(cls, not_ready(context.scene.dice))
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         return self.execute(context) if self.filepath else super().invoke(context, event)
@@ -81,9 +77,7 @@ class DICE_OT_cancel(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if jobs.state.job is None:
-            cls.poll_message_set("Nothing is running")
-        return jobs.state.job is not None
+        return unless(cls, "Nothing is running" if jobs.state.job is None else "")
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         jobs.cancel()
@@ -113,6 +107,7 @@ def _why_not(context: bpy.types.Context) -> str:
 
 
 def not_ready(settings: DICE_PG_settings) -> str:
+    """Why no picture at all can be captured now; empty when one can."""
     if jobs.state.job is not None:
         return "Wait for the running job, or cancel it"
     if not preferences.is_installed():
@@ -135,6 +130,7 @@ def _in_image_editor(context: bpy.types.Context) -> bool:
 
 
 def request_of(settings: DICE_PG_settings) -> capture_job.Request:
+    """What the panel asks for."""
     crop = (settings.crop_left, settings.crop_top, settings.crop_side) if settings.use_crop else None
     fix_contact = settings.engine == "dice" and settings.fix_contact
     return capture_job.Request(settings.engine, settings.hand, crop, fix_contact=fix_contact)

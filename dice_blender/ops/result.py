@@ -12,6 +12,7 @@ from bpy_extras.io_utils import ExportHelper
 from ...dice_core.errors import DiceError
 from ...dice_core.result import store
 from ..scene import build, contact
+from .poll import unless
 from .scene import pending
 
 
@@ -34,9 +35,7 @@ class DICE_OT_show(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if context.scene.dice.result is None:
-            cls.poll_message_set("Capture a photograph first")
-        return context.scene.dice.result is not None
+        return unless(cls, "" if context.scene.dice.result else "Capture a photograph first")
 
     @classmethod
     def description(cls, context: bpy.types.Context, properties: bpy.types.OperatorProperties) -> str:
@@ -69,7 +68,7 @@ class DICE_OT_contact_threshold(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        return _can_change(cls, context)
+        return unless(cls, _why_fixed(context))
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         items = build.meshes(context.scene.dice.result)
@@ -91,9 +90,7 @@ class DICE_OT_save_result(bpy.types.Operator, ExportHelper):
     def poll(cls, context: bpy.types.Context) -> bool:
         result = context.scene.dice.result
         kept = pending.capture is not None and result is not None and result.name == pending.collection
-        if not kept:
-            cls.poll_message_set("Only the newest single capture of this session can be saved")
-        return kept
+        return unless(cls, "" if kept else "Only the newest single capture of this session can be saved")
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         try:
@@ -113,7 +110,7 @@ class DICE_OT_delete(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        return _can_change(cls, context)
+        return unless(cls, _why_fixed(context))
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         settings = context.scene.dice
@@ -122,17 +119,14 @@ class DICE_OT_delete(bpy.types.Operator):
         return {"FINISHED"}
 
 
-def _can_change(cls: type[bpy.types.Operator], context: bpy.types.Context) -> bool:
-    """Whether there is a capture that may be changed; the button says why not."""
+def _why_fixed(context: bpy.types.Context) -> str:
+    """Why the capture cannot be changed now; empty when it can."""
     result = context.scene.dice.result
-    reason = "Capture a photograph first" if result is None else ""
-    if result is not None and result.library is not None:
-        reason = "The capture belongs to another file"
-    elif context.mode != "OBJECT":
-        reason = reason or "Return to Object Mode first"
-    if reason:
-        cls.poll_message_set(reason)
-    return not reason
+    if result is None:
+        return "Capture a photograph first"
+    if result.library is not None:
+        return "The capture belongs to another file"
+    return "" if context.mode == "OBJECT" else "Return to Object Mode first"
 
 
 CLASSES = (DICE_OT_show, DICE_OT_contact_threshold, DICE_OT_save_result, DICE_OT_delete)

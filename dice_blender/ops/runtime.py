@@ -9,12 +9,11 @@ from bpy.props import BoolProperty
 from ...dice_core.errors import DiceError
 from .. import capture_job, jobs, preferences
 from ..install_job import InstallJob
+from .poll import unless
 
 
-def _idle(cls: type[bpy.types.Operator]) -> bool:
-    if jobs.state.job is not None:
-        cls.poll_message_set("Wait for the running job, or cancel it")
-    return jobs.state.job is None
+def _busy() -> str:
+    return "" if jobs.state.job is None else "Wait for the running job, or cancel it"
 
 
 class DICE_OT_install(bpy.types.Operator):
@@ -35,11 +34,8 @@ class DICE_OT_install(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if not _idle(cls):
-            return False
-        if not bpy.app.online_access:
-            cls.poll_message_set("Allow online access first, in Preferences > System > Network")
-        return bpy.app.online_access
+        offline = "" if bpy.app.online_access else "Allow online access first, in Preferences > System > Network"
+        return unless(cls, _busy() or offline)
 
     @classmethod
     def description(cls, context: bpy.types.Context, properties: bpy.types.OperatorProperties) -> str:
@@ -58,7 +54,7 @@ class DICE_OT_remove_runtime(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        return _idle(cls)
+        return unless(cls, _busy())
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         return context.window_manager.invoke_confirm(self, event)

@@ -36,8 +36,8 @@ BACK_OFF_MM = 12  # at most
 LIGHT_TOUCH, GRAZE = 0.002, 0.0005  # metres
 CLEARINGS = 60  # steps out of the head
 LOOKS_LIKE = {"fist": "knuckles", "side": "index"}  # parts that a glance does not tell apart
-# Metres before the skin: where the free fit puts hands that touch; in which the odds of touching fall by e; and which
-# of the vertices are measured.
+# Metres before the skin: where a hand's place leaves the odds of touching as they look, set so that a half parts the
+# tune half; and in which they fall by e. And which of the vertices are measured.
 USUAL, FLOATING, FREE = 0.0124, 0.02, 4
 SURE, APART = 0.5, 0.32  # probabilities: touching from, apart below
 
