@@ -23,8 +23,9 @@ from ..dice_core.types import Capture, Crop, Progress, silent
 from . import capture_job, preferences
 from .scene import photo
 from .scene.build import build, parts
+from .scene.kept import kept
 
-__all__ = ["capture", "import_capture", "parts"]
+__all__ = ["capture", "import_capture", "kept", "parts", "save"]
 
 
 def capture(
@@ -121,6 +122,19 @@ def import_capture(
     if hasattr(scene, "dice"):
         scene.dice.result = collection
     return collection
+
+
+def save(collection: bpy.types.Collection, path: str | Path) -> Path:
+    """Write the result that a capture's collection was built from; gives the file, an .npz.
+
+    Raises
+    ------
+    DiceError
+        When the collection holds none, or the file cannot be written; no half file is left then.
+    """
+    file = Path(bpy.path.abspath(str(path))).absolute()
+    store.save(file, kept(collection))
+    return file
 
 
 def _beside(result: Path, source: str) -> Path | None:

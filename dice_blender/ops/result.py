@@ -3,17 +3,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import bpy
 from bpy.props import EnumProperty, FloatProperty, StringProperty
 from bpy_extras.io_utils import ExportHelper
 
 from ...dice_core.errors import DiceError
-from ...dice_core.result import store
-from ..scene import build, contact
+from .. import api
+from ..scene import build, contact, kept
 from .poll import unless
-from .scene import pending
 
 
 class DICE_OT_show(bpy.types.Operator):
@@ -89,12 +86,11 @@ class DICE_OT_save_result(bpy.types.Operator, ExportHelper):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         result = context.scene.dice.result
-        kept = pending.capture is not None and result is not None and result.name == pending.collection
-        return unless(cls, "" if kept else "Only the newest single capture of this session can be saved")
+        return unless(cls, "" if result and kept.is_kept(result) else "Capture a photograph first")
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         try:
-            store.save(Path(bpy.path.abspath(self.filepath)), pending.capture)
+            api.save(context.scene.dice.result, self.filepath)
         except DiceError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}

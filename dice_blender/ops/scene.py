@@ -19,13 +19,12 @@ from ..scene.photo import Photo
 
 @dataclass
 class Pending:
-    """The newest capture of a job: the redo panel builds it again with other settings, and it can be saved."""
+    """The newest capture of a job: the redo panel builds it again with other settings."""
 
     number: int = 0
     capture: Capture | None = None
     photo: Photo | None = None
     scene: str = ""
-    collection: str = ""
 
 
 pending = Pending()
@@ -66,8 +65,6 @@ class DICE_OT_import_result(bpy.types.Operator, ImportHelper):
         except DiceError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        if self.number:
-            pending.collection = collection.name
         if scene == context.scene:
             _select(context, build.meshes(collection))
             if self.match and self.look_through:

@@ -17,6 +17,7 @@ from . import axes, materials, naming, photo
 from .camera import add_camera, match_scene, show_photo
 from .contact import add_contact, add_materials, materials_of
 from .deformation import add_deformation
+from .kept import keep
 from .meshes import new_mesh, surface_of
 
 FACTS = ("engine", "source", "frame", "contact_state", "contact_probability")
@@ -76,6 +77,7 @@ def build(
             for one in cameras:
                 show_photo(one, image)
         _note(collection, capture)
+        keep(collection, capture)
         scene.collection.children.link(collection)
         if match:
             match_scene(scene, camera, capture.camera.image_size)

@@ -26,6 +26,7 @@ IRISES_MATERIAL = "DICE Irises"
 MOUTH_MATERIAL = "DICE Mouth"
 CONTACT_MATERIAL = "DICE Contact"
 
+RESULT = "dice_result"  # custom property of a capture's collection: the bytes of its result file
 FILE = "dice_file"  # custom property of a collection that a batch made: the picture's path
 PART = "dice_part"  # custom property of an object: head, hand_right, hand_left, camera, camera_perspective
 NAME_BYTES = 63 - len(".001")  # Blender 4 cuts names at 63 bytes; a second capture gets a number

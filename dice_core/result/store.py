@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -135,21 +136,43 @@ def _check_arrays(name: str, shapes: Mapping[str, tuple[int, ...]], holder: Came
 def save(path: Path, capture: Capture) -> None:
     """Write a capture; the file appears whole or not at all."""
     with atomic(Path(path)) as temporary, open(temporary, "wb") as file:
-        np.savez_compressed(file, **to_arrays(capture))  # type: ignore[arg-type]
+        _write(file, capture)
+
+
+def to_bytes(capture: Capture) -> bytes:
+    """A capture as the contents of its file."""
+    file = io.BytesIO()
+    _write(file, capture)
+    return file.getvalue()
+
+
+def _write(file: IO[bytes], capture: Capture) -> None:
+    np.savez_compressed(file, **to_arrays(capture))  # type: ignore[arg-type]
 
 
 def load(path: Path) -> Capture:
     """Read a capture. Raises `DiceError` when the file is missing, broken or holds pickled objects."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in archive.files}
+        with open(path, "rb") as file:
+            return _read(file, Path(path).name)
     except FileNotFoundError as error:
         raise DiceError(f"There is no file {path}.", "Check the path.") from error
+    except OSError as error:
+        raise DiceError(f"{Path(path).name} cannot be read ({error.strerror}).", "Choose another file.") from error
+
+
+def from_bytes(data: bytes, name: str) -> Capture:
+    """The capture that `to_bytes` wrote; errors speak of it as `name`."""
+    return _read(io.BytesIO(data), name)
+
+
+def _read(file: IO[bytes], name: str) -> Capture:
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            arrays = {key: archive[key] for key in archive.files}
     except UNREADABLE as error:
-        raise DiceError(
-            f"{Path(path).name} is not a capture result.", "Choose an .npz that this program wrote."
-        ) from error
+        raise DiceError(f"{name} is not a capture result.", "Choose an .npz that this program wrote.") from error
     try:
         return from_arrays(arrays)
     except DiceError as error:
-        raise DiceError(f"{Path(path).name}: {error.message}", error.remedy) from error
+        raise DiceError(f"{name}: {error.message}", error.remedy) from error
