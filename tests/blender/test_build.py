@@ -192,7 +192,9 @@ def test_a_capture_is_saved_and_imported_again(tmp_path: Path, registered: objec
     saved, made = store.load(path), capture()
     assert np.array_equal(saved.head.deformation, made.head.deformation)
     assert bpy.ops.dice.import_result(filepath=str(path)) == {"FINISHED"}
-    assert not bpy.ops.dice.save_result.poll()  # another one is shown
+    again = tmp_path / "again.npz"  # an imported one can be saved as well
+    assert bpy.ops.dice.save_result(filepath=str(again)) == {"FINISHED"}
+    assert np.array_equal(store.load(again).head.vertices, made.head.vertices)
     bpy.context.scene.dice.result = bpy.data.collections["DICE portrait"]
     with pytest.raises(RuntimeError, match="folder"):
         bpy.ops.dice.save_result(filepath=str(tmp_path / "saved.npz" / "in a file.npz"))
