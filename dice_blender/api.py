@@ -22,10 +22,10 @@ from ..dice_core.result import store
 from ..dice_core.types import Capture, Crop, Progress, silent
 from . import capture_job, preferences
 from .scene import photo
-from .scene.build import build, parts
+from .scene.build import build, parts, rebuild
 from .scene.kept import kept
 
-__all__ = ["capture", "import_capture", "kept", "parts", "save"]
+__all__ = ["capture", "import_capture", "kept", "parts", "reset", "save"]
 
 
 def capture(
@@ -135,6 +135,17 @@ def save(collection: bpy.types.Collection, path: str | Path) -> Path:
     file = Path(bpy.path.abspath(str(path))).absolute()
     store.save(file, kept(collection))
     return file
+
+
+def reset(collection: bpy.types.Collection, *, scene: bpy.types.Scene | None = None) -> None:
+    """Make a capture's objects anew as they were captured, also those that were renamed, changed or deleted.
+
+    Raises
+    ------
+    DiceError
+        When the collection does not hold its result; nothing has changed then.
+    """
+    rebuild(collection, scene or bpy.context.scene)
 
 
 def _beside(result: Path, source: str) -> Path | None:

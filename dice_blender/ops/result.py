@@ -65,7 +65,7 @@ class DICE_OT_contact_threshold(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        return unless(cls, _why_fixed(context))
+        return unless(cls, why_fixed(context))
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         items = build.meshes(context.scene.dice.result)
@@ -97,6 +97,26 @@ class DICE_OT_save_result(bpy.types.Operator, ExportHelper):
         return {"FINISHED"}
 
 
+class DICE_OT_reset(bpy.types.Operator):
+    """Make the capture's objects anew as they were captured. Changes to them are lost"""
+
+    bl_idname = "dice.reset"
+    bl_label = "Reset Capture"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return unless(cls, why_fixed(context))
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        try:
+            api.reset(context.scene.dice.result, scene=context.scene)
+        except DiceError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        return {"FINISHED"}
+
+
 class DICE_OT_delete(bpy.types.Operator):
     """Delete the capture that the panel shows: its meshes, cameras and photograph"""
 
@@ -106,7 +126,7 @@ class DICE_OT_delete(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        return unless(cls, _why_fixed(context))
+        return unless(cls, why_fixed(context))
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         settings = context.scene.dice
@@ -115,7 +135,7 @@ class DICE_OT_delete(bpy.types.Operator):
         return {"FINISHED"}
 
 
-def _why_fixed(context: bpy.types.Context) -> str:
+def why_fixed(context: bpy.types.Context) -> str:
     """Why the capture cannot be changed now; empty when it can."""
     result = context.scene.dice.result
     if result is None:
@@ -125,6 +145,6 @@ def _why_fixed(context: bpy.types.Context) -> str:
     return "" if context.mode == "OBJECT" else "Return to Object Mode first"
 
 
-CLASSES = (DICE_OT_show, DICE_OT_contact_threshold, DICE_OT_save_result, DICE_OT_delete)
+CLASSES = (DICE_OT_show, DICE_OT_contact_threshold, DICE_OT_save_result, DICE_OT_reset, DICE_OT_delete)
 
 register, unregister = bpy.utils.register_classes_factory(CLASSES)

@@ -64,6 +64,7 @@ class DICE_PT_result(bpy.types.Panel):
         layout.operator("dice.contact_threshold", icon="GROUP_VERTEX")
         row = layout.row(align=True)
         row.operator("dice.save_result", text="Save", icon="EXPORT")
+        row.operator("dice.reset", text="Reset", icon="FILE_REFRESH")
         row.operator("dice.delete", text="Delete", icon="TRASH")
 
 

@@ -5,22 +5,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 import bpy
-import numpy as np
-from numpy.typing import NDArray
 
 from ...dice_core.errors import DiceError
-from ...dice_core.types import Capture, Hand, Head
-from . import axes, materials, naming, photo
-from .camera import add_camera, match_scene, show_photo
-from .contact import add_contact, add_materials, materials_of
-from .deformation import add_deformation
-from .kept import keep
-from .meshes import new_mesh, surface_of
+from ...dice_core.types import Capture
+from . import naming, photo
+from .camera import match_scene
+from .contact import materials_of
+from .fill import fill
+from .kept import kept
 
-FACTS = ("engine", "source", "frame", "contact_state", "contact_probability")
 RENDER = ("resolution_x", "resolution_y", "resolution_percentage", "pixel_aspect_x", "pixel_aspect_y")
 
 
@@ -59,29 +54,42 @@ def build(
         When something failed; nothing is left behind then.
     """
     with all_or_nothing(scene):
-        origin = axes.ground(capture)
         collection = bpy.data.collections.new(naming.collection_name(capture.source))
-        if capture.head is not None:
-            _link(collection, "head", _head(capture.head, origin))
-        for hand in capture.hands:
-            _link(collection, f"hand_{hand.side}", _hand(hand, origin))
-        camera = add_camera(capture.camera, *_depths(capture), origin)
-        _link(collection, "camera", camera)
-        cameras = [camera]
-        if capture.camera.model == "orthographic" and capture.camera.matrix is not None:
-            seen = replace(capture.camera, ortho=None)
-            cameras.append(add_camera(seen, *_depths(capture), origin, naming.PERSPECTIVE))
-            _link(collection, "camera_perspective", cameras[-1])
-        if picture is not None:
-            image = photo.show(picture, capture.camera.image_size, pack)
-            for one in cameras:
-                show_photo(one, image)
-        _note(collection, capture)
-        keep(collection, capture)
+        image = None if picture is None else photo.show(picture, capture.camera.image_size, pack)
+        camera = fill(collection, capture, image)
         scene.collection.children.link(collection)
         if match:
             match_scene(scene, camera, capture.camera.image_size)
     return collection
+
+
+def rebuild(collection: bpy.types.Collection, scene: bpy.types.Scene, capture: Capture | None = None) -> None:
+    """Make a capture's objects anew, whatever became of the old ones, which are gone then; its photograph stays.
+
+    Parameters
+    ----------
+    collection
+        Of a capture.
+    scene
+        Its camera becomes the new one where it was the old one, or none.
+    capture
+        To be shown and kept instead of the one that the collection keeps.
+
+    Raises
+    ------
+    DiceError
+        When there is nothing to build from, or something failed; nothing has changed then.
+    """
+    capture = capture or kept(collection)
+    old, image = parts(collection), photograph(collection)
+    with all_or_nothing(scene):
+        camera = fill(collection, capture, image)
+        if scene.camera is None or scene.camera in old.values():
+            scene.camera = camera
+    names = {part: item.name for part, item in old.items()}
+    _discard(list(old.values()))
+    for part, item in parts(collection).items():
+        item.name = item.data.name = names.get(part, naming.OBJECTS[part])
 
 
 def parts(collection: bpy.types.Collection) -> dict[str, bpy.types.Object]:
@@ -94,12 +102,25 @@ def meshes(collection: bpy.types.Collection) -> list[bpy.types.Object]:
     return [item for item in parts(collection).values() if item.type == "MESH"]
 
 
+def photograph(collection: bpy.types.Collection) -> bpy.types.Image | None:
+    """The image behind what the capture's camera sees, unless the user removed it."""
+    cameras = [item.data for item in parts(collection).values() if item.type == "CAMERA"]
+    shown = [background.image for camera in cameras for background in camera.background_images]
+    return next(filter(None, shown), None)
+
+
 def remove(collection: bpy.types.Collection) -> None:
     """Delete a capture and all that nothing else uses: meshes, cameras, the photograph, materials.
 
     What else was put into its collection stays there.
     """
-    items = list(parts(collection).values())
+    _discard(list(parts(collection).values()))
+    if not collection.objects and not collection.children:
+        bpy.data.collections.remove(collection)
+
+
+def _discard(items: list[bpy.types.Object]) -> None:
+    """Delete objects of ours and what only they use."""
     owned = {item.data for item in items}
     for item in items:
         if item.type == "CAMERA":
@@ -109,8 +130,6 @@ def remove(collection: bpy.types.Collection) -> None:
     for kind in (bpy.types.Mesh, bpy.types.Camera, bpy.types.Image, bpy.types.Material):  # users go before the used
         bpy.data.batch_remove([data for data in owned if isinstance(data, kind) and not data.users])
         owned = {data for data in owned if not isinstance(data, kind)}
-    if not collection.objects and not collection.children:
-        bpy.data.collections.remove(collection)
 
 
 @contextmanager
@@ -136,49 +155,3 @@ def _data_blocks() -> Iterator[bpy.types.ID]:
     data = bpy.data
     for kind in (data.collections, data.objects, data.meshes, data.cameras, data.materials, data.images):
         yield from kind
-
-
-def _head(head: Head, origin: NDArray) -> bpy.types.Object:
-    surface = surface_of("head", head.faces, len(head.vertices))
-    surfaces = [materials.skin()]
-    if surface is not None:  # in the order of the slots in `meshes`
-        surfaces += [materials.mouth(), materials.eyes(), materials.irises()]
-    mesh = new_mesh(naming.HEAD, axes.to_world(head.vertices, origin), head.faces, surface)
-    return _dress(mesh, axes.to_world(head.deformation, np.zeros(3)), head.contact, surfaces)
-
-
-def _hand(hand: Hand, origin: NDArray) -> bpy.types.Object:
-    surface = surface_of("hand", hand.faces, len(hand.vertices))
-    mesh = new_mesh(naming.HANDS[hand.side], axes.to_world(hand.vertices, origin), hand.faces, surface)
-    return _dress(mesh, np.zeros((len(hand.vertices), 3)), hand.contact, [materials.skin()])
-
-
-def _dress(
-    mesh: bpy.types.Mesh, displacement: NDArray, contact: NDArray, surfaces: list[bpy.types.Material]
-) -> bpy.types.Object:
-    item = bpy.data.objects.new(mesh.name, mesh)
-    add_deformation(item, displacement)
-    add_contact(item, contact)
-    add_materials(item, surfaces)
-    item.color = surfaces[0].diffuse_color
-    return item
-
-
-def _link(collection: bpy.types.Collection, part: str, item: bpy.types.Object) -> None:
-    item[naming.PART] = part
-    collection.objects.link(item)
-
-
-def _depths(capture: Capture) -> tuple[float, float]:
-    found = [mesh.vertices[:, 2] for mesh in (capture.head, *capture.hands) if mesh is not None]
-    depths = np.concatenate(found) if found else np.ones(1)
-    return float(depths.min()), float(depths.max())
-
-
-def _note(collection: bpy.types.Collection, capture: Capture) -> None:
-    """The facts as custom properties, where the panel and scripts find them without the result file."""
-    for name in FACTS:
-        collection[f"dice_{name}"] = getattr(capture, name)
-    collection["dice_quality"] = dict(capture.quality)
-    collection["dice_seconds"] = dict(capture.timings)
-    collection["dice_notes"] = "\n".join(capture.notes)

@@ -11,6 +11,10 @@ HEAD = "Head"
 HANDS = {"right": "Hand.R", "left": "Hand.L"}
 CAMERA = "Camera"
 PERSPECTIVE = "Camera Perspective"  # beside an orthographic one: alike at the depth of the head
+OBJECTS = {
+    "head": HEAD, "hand_right": HANDS["right"], "hand_left": HANDS["left"], "camera": CAMERA,
+    "camera_perspective": PERSPECTIVE,
+}  # fmt: skip
 
 BASIS = "Basis"  # shape key: the surface without contact deformation
 DEFORMATION = "Deformation"  # shape key: the surface with it

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from dice_capture.dice_blender import api
 from dice_capture.dice_blender.ops import scene as scene_ops
-from dice_capture.dice_blender.scene import build, naming
+from dice_capture.dice_blender.scene import build, fill, naming
 from dice_capture.dice_core.errors import DiceError
 from dice_capture.dice_core.result import store
 from synthetic import LANDSCAPE, capture, gradient, write_picture
@@ -92,13 +92,14 @@ def test_a_failure_leaves_nothing_behind(failing: str, monkeypatch: pytest.Monke
     path = write_picture(tmp_path / "portrait.png", gradient(LANDSCAPE.image_size))
     api.import_capture(capture())
     before = contents()
-    original = getattr(build, failing)
+    module = build if failing == "match_scene" else fill
+    original = getattr(module, failing)
 
     def fail(*arguments: object) -> None:
         original(*arguments)
         raise ZeroDivisionError("on purpose")
 
-    monkeypatch.setattr(build, failing, fail)
+    monkeypatch.setattr(module, failing, fail)
     with pytest.raises(DiceError, match="on purpose"):
         api.import_capture(capture(), path)
     assert contents() == before

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A collection filled with the objects of a capture."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import bpy
+import numpy as np
+from numpy.typing import NDArray
+
+from ...dice_core.types import Capture, Hand, Head
+from . import axes, materials, naming
+from .camera import add_camera, show_photo
+from .contact import add_contact, add_materials
+from .deformation import add_deformation
+from .kept import keep
+from .meshes import new_mesh, surface_of
+
+FACTS = ("engine", "source", "frame", "contact_state", "contact_probability")
+
+
+def fill(collection: bpy.types.Collection, capture: Capture, image: bpy.types.Image | None) -> bpy.types.Object:
+    """Put the capture's objects and facts into the collection, the photograph behind its cameras; gives the camera."""
+    origin = axes.ground(capture)
+    if capture.head is not None:
+        _link(collection, "head", _head(capture.head, origin))
+    for hand in capture.hands:
+        _link(collection, f"hand_{hand.side}", _hand(hand, origin))
+    camera = add_camera(capture.camera, *_depths(capture), origin)
+    _link(collection, "camera", camera)
+    cameras = [camera]
+    if capture.camera.model == "orthographic" and capture.camera.matrix is not None:
+        seen = replace(capture.camera, ortho=None)
+        cameras.append(add_camera(seen, *_depths(capture), origin, naming.PERSPECTIVE))
+        _link(collection, "camera_perspective", cameras[-1])
+    for one in cameras if image is not None else ():
+        show_photo(one, image)
+    _note(collection, capture)
+    keep(collection, capture)
+    return camera
+
+
+def _head(head: Head, origin: NDArray) -> bpy.types.Object:
+    surface = surface_of("head", head.faces, len(head.vertices))
+    surfaces = [materials.skin()]
+    if surface is not None:  # in the order of the slots in `meshes`
+        surfaces += [materials.mouth(), materials.eyes(), materials.irises()]
+    mesh = new_mesh(naming.HEAD, axes.to_world(head.vertices, origin), head.faces, surface)
+    return _dress(mesh, axes.to_world(head.deformation, np.zeros(3)), head.contact, surfaces)
+
+
+def _hand(hand: Hand, origin: NDArray) -> bpy.types.Object:
+    surface = surface_of("hand", hand.faces, len(hand.vertices))
+    mesh = new_mesh(naming.HANDS[hand.side], axes.to_world(hand.vertices, origin), hand.faces, surface)
+    return _dress(mesh, np.zeros((len(hand.vertices), 3)), hand.contact, [materials.skin()])
+
+
+def _dress(
+    mesh: bpy.types.Mesh, displacement: NDArray, contact: NDArray, surfaces: list[bpy.types.Material]
+) -> bpy.types.Object:
+    item = bpy.data.objects.new(mesh.name, mesh)
+    add_deformation(item, displacement)
+    add_contact(item, contact)
+    add_materials(item, surfaces)
+    item.color = surfaces[0].diffuse_color
+    return item
+
+
+def _link(collection: bpy.types.Collection, part: str, item: bpy.types.Object) -> None:
+    item[naming.PART] = part
+    collection.objects.link(item)
+
+
+def _depths(capture: Capture) -> tuple[float, float]:
+    found = [mesh.vertices[:, 2] for mesh in (capture.head, *capture.hands) if mesh is not None]
+    depths = np.concatenate(found) if found else np.ones(1)
+    return float(depths.min()), float(depths.max())
+
+
+def _note(collection: bpy.types.Collection, capture: Capture) -> None:
+    """The facts as custom properties, where the panel and scripts find them without the result file."""
+    for name in FACTS:
+        collection[f"dice_{name}"] = getattr(capture, name)
+    collection["dice_quality"] = dict(capture.quality)
+    collection["dice_seconds"] = dict(capture.timings)
+    collection["dice_notes"] = "\n".join(capture.notes)
