@@ -40,6 +40,9 @@ class DICE_PG_settings(bpy.types.PropertyGroup):
     image: PointerProperty(name="Image", description="Image to capture, as Blender shows it", type=bpy.types.Image)
     engine: EnumProperty(name="Engine", description="What estimates the head and the hands", items=ENGINES)
     hand: EnumProperty(name="Hand", description="Which of the person's hands to capture", items=HANDS)
+    face: IntProperty(
+        name="Face", description="Which face, counted from the left; 0 lets the engine choose", default=0, min=0, max=99
+    )
     fix_contact: BoolProperty(
         name="Fix Contact", description="Bring hands that touch to the skin, and let the skin give way"
     )

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from . import batch, capture, result, runtime, scene
+from . import batch, capture, crop, presets, result, runtime, scene
 
-MODULES = (scene, result, capture, batch, runtime)
+MODULES = (scene, result, capture, batch, crop, presets, runtime)
 
 
 def register() -> None:

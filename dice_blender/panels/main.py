@@ -6,7 +6,7 @@ from __future__ import annotations
 import bpy
 
 from .. import jobs, preferences
-from ..properties import DICE_PG_settings
+from ..ops.presets import DICE_PT_presets
 from .runtime import draw_runtime
 from .widgets import draw_job, draw_notice
 
@@ -24,6 +24,9 @@ class DICE_PT_main(bpy.types.Panel):
     bl_space_type = "VIEW_3D"
     bl_region_type = "UI"
     bl_category = "DICE"
+
+    def draw_header_preset(self, context: bpy.types.Context) -> None:
+        DICE_PT_presets.draw_panel_header(self.layout)
 
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
@@ -66,7 +69,8 @@ def _draw_capture(layout: bpy.types.UILayout, context: bpy.types.Context) -> Non
     if settings.engine == "dice":
         column.prop(settings, "fix_contact")
     column.prop(settings, "hand")
-    _draw_crop(column, settings)
+    column.prop(settings, "face")
+    _draw_crop(column, context)
     if jobs.state.job is not None:
         draw_job(layout)
     else:
@@ -83,8 +87,12 @@ def _device(engine: str) -> str:
     return DEVICES.get(device, "CPU or GPU: as it was installed")
 
 
-def _draw_crop(column: bpy.types.UILayout, settings: DICE_PG_settings) -> None:
-    column.prop(settings, "use_crop")
+def _draw_crop(column: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    settings = context.scene.dice
+    row = column.row(align=True)
+    row.prop(settings, "use_crop")
+    if context.space_data.type == "IMAGE_EDITOR":
+        row.operator("dice.draw_crop", text="", icon="SELECT_SET")
     if settings.use_crop:
         square = column.column(align=True)
         for name in ("crop_left", "crop_top", "crop_side"):

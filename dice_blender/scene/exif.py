@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 ORIENTATION = 0x0112
 PREFIX = b"Exif\0\0"
+TRANSPOSED = (5, 6, 7, 8)  # the orientations that exchange width and height
 TIFF = (b"II*\0", b"MM\0*")
 
 
@@ -26,13 +27,31 @@ def orientation(path: Path) -> int:
 
 def upright(pixels: NDArray, turn: int) -> NDArray:
     """The (h, w, ...) pixels of a picture with EXIF orientation `turn`, as it should be seen."""
-    if turn in (5, 6, 7, 8):
+    if turn in TRANSPOSED:
         pixels = pixels.swapaxes(0, 1)
     if turn in (3, 4, 7, 8):
         pixels = pixels[::-1]
     if turn in (2, 3, 6, 7):
         pixels = pixels[:, ::-1]
     return pixels
+
+
+def placed(x: float, y: float, size: tuple[int, int], turn: int, back: bool = False) -> tuple[float, float]:
+    """Where a point of the stored picture lies upright, or `back`; pixels from the top-left corner.
+
+    Parameters
+    ----------
+    size
+        Width and height of the stored picture.
+    turn
+        Its EXIF orientation.
+    """
+    width, height = size
+    if not back:
+        x, y = (y, x) if turn in TRANSPOSED else (x, y)
+    wide, high = (height, width) if turn in TRANSPOSED else (width, height)
+    x, y = (wide - x if turn in (2, 3, 6, 7) else x), (high - y if turn in (3, 4, 7, 8) else y)
+    return (y, x) if back and turn in TRANSPOSED else (x, y)
 
 
 def _tiff_starts(data: mmap.mmap) -> Iterator[int]:

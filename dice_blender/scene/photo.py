@@ -13,11 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...dice_core.errors import DiceError, MediaError
-from .exif import orientation, upright
+from .exif import TRANSPOSED, orientation, upright
 
 JPEG_QUALITY = 92
 LONGEST = 4096  # pixels of a side of a picture that we must turn: it keeps Blender waiting
-SIDEWAYS = (5, 6, 7, 8)  # the orientations that exchange width and height
 ROWS = 256  # converted at a time: large pictures would fill the memory with intermediate results
 REFUSED = {"MOVIE": "a movie", "SEQUENCE": "an image sequence", "TILED": "a tiled image"}
 
@@ -56,13 +55,18 @@ def from_image(image: bpy.types.Image) -> Photo:
     """
     if image.source in REFUSED:
         raise MediaError(f"{image.name} is {REFUSED[image.source]}.", "Choose a single picture.")
-    path = Path(bpy.path.abspath(image.filepath, library=image.library)) if image.filepath else None
     if not all(image.size):  # asking for the size loads it
         raise MediaError(f"The pixels of {image.name} cannot be read.", "Save it to a file and choose the file.")
-    changed = image.source != "FILE" or image.packed_file or image.is_dirty
-    if not changed and not image.is_float and path is not None and path.is_file():
-        return Photo(path.name, path)
-    return Photo(image.name, pixels=_pixels(image))
+    path = file_of(image)
+    return Photo(image.name, pixels=_pixels(image)) if path is None else Photo(path.name, path)
+
+
+def file_of(image: bpy.types.Image) -> Path | None:
+    """The file that shows the same as the image, or None when only its pixels do."""
+    if image.source != "FILE" or image.packed_file or image.is_dirty or image.is_float or not image.filepath:
+        return None
+    path = Path(bpy.path.abspath(image.filepath, library=image.library))
+    return path if path.is_file() else None
 
 
 def show(photo: Photo, size: tuple[int, int], pack: bool = True) -> bpy.types.Image:
@@ -89,7 +93,7 @@ def show(photo: Photo, size: tuple[int, int], pack: bool = True) -> bpy.types.Im
         return image
     image, turn = _load(photo.path), orientation(photo.path)
     try:
-        _check(photo, tuple(reversed(image.size)) if turn in SIDEWAYS else image.size, size)
+        _check(photo, tuple(reversed(image.size)) if turn in TRANSPOSED else image.size, size)
     except DiceError:
         bpy.data.images.remove(image)
         raise
@@ -116,7 +120,7 @@ def _turned(image: bpy.types.Image, turn: int, path: Path) -> bpy.types.Image:
         image.scale(*(max(1, round(side * scale)) for side in image.size))
     values, linear = _values(image), image.is_float
     bpy.data.images.remove(image)
-    height, width = values.shape[1::-1] if turn in SIDEWAYS else values.shape[:2]
+    height, width = values.shape[1::-1] if turn in TRANSPOSED else values.shape[:2]
     pixels = np.ones((height, width, 4), np.float32)
     stored = upright(pixels[::-1], {6: 8, 8: 6}.get(turn, turn))  # a view in which they lie as in the file
     for row in range(0, len(values), ROWS):
