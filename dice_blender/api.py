@@ -14,18 +14,20 @@ With the extension installed from a file, in Blender's Python console::
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import bpy
 
 from ..dice_core.result import store
 from ..dice_core.types import Capture, Crop, Progress, silent
-from . import capture_job, preferences
+from . import batch_job, capture_job, jobs, preferences
 from .scene import photo
 from .scene.build import build, parts, rebuild
 from .scene.kept import kept
 
-__all__ = ["capture", "import_capture", "kept", "parts", "reset", "save"]
+__all__ = ["batch", "capture", "import_capture", "kept", "parts", "reset", "save"]
 
 
 def capture(
@@ -74,6 +76,39 @@ def capture(
     request = capture_job.Request(engine, hand, crop, precision, fix_contact)
     result = capture_job.run(chosen, request, runtime=preferences.runtime(), report=report)
     return import_capture(result, chosen, scene=scene)
+
+
+def batch(
+    pictures: Iterable[str | Path], *, scene: bpy.types.Scene | None = None, again: bool = False,
+    report: Progress = silent, **how: Any,
+) -> batch_job.Report:  # fmt: skip
+    """Capture many pictures, each into a collection of its own; the first one is shown. Blender waits meanwhile.
+
+    Parameters
+    ----------
+    pictures
+        Files.
+    scene
+        Where to put the results; the context's scene when left out.
+    again
+        Capture those again that are in the scene already.
+    report
+        Called with the picture and its stage, and the fraction of the whole that is done.
+    how
+        `engine`, `hand`, ...: see `capture`.
+
+    Returns
+    -------
+    Report
+        The files that were `captured`, and those that `failed` with their errors: one that fails stops nothing.
+    """
+    files = [Path(bpy.path.abspath(str(path))).absolute() for path in pictures]
+    job = batch_job.in_scene(
+        files, capture_job.Request(**how), scene or bpy.context.scene, runtime=preferences.runtime(), again=again,
+        ended=lambda report: None,
+    )  # fmt: skip
+    jobs.finish(job, report)
+    return job.report
 
 
 def import_capture(

@@ -3,15 +3,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import bpy
 
 from ..dice_core.errors import Cancelled, DiceError
 from ..dice_core.types import Capture
 from . import capture_job
 from .capture_job import CaptureJob, Request
-from .scene import photo
+from .scene import naming, photo
+from .scene.build import build
+
+KINDS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")  # of files that the runtime reads
 
 
 @dataclass
@@ -42,6 +47,11 @@ class BatchJob:
 
     belongs_to_file = True
 
+    @property
+    def total(self) -> int:
+        """How many pictures there are."""
+        return len(self._pictures)
+
     def __init__(
         self, pictures: Sequence[Path], request: Request, *, runtime: Path,
         done: Callable[[photo.Photo, Capture], None], ended: Callable[[Report], None],
@@ -53,7 +63,7 @@ class BatchJob:
         self._count, self._job = 0, None
 
     def advance(self) -> bool:
-        if self._count == len(self._pictures):
+        if self._count == self.total:
             self._ended(self.report)
             return True
         path = self._pictures[self._count]
@@ -75,7 +85,7 @@ class BatchJob:
 
     def cancel(self) -> None:
         if self._job is None:
-            self._count = len(self._pictures)
+            self._count = self.total
         else:
             self._job.cancelling = True
             self._job.cancel()
@@ -90,6 +100,39 @@ class BatchJob:
         )
 
     def _show(self) -> None:
-        total = len(self._pictures)
-        self.stage = f"{self._count + 1} of {total}: {self._job.stage}"
-        self.fraction = (self._count + self._job.fraction) / total
+        self.stage = f"{self._count + 1} of {self.total}: {self._job.stage}"
+        self.fraction = (self._count + self._job.fraction) / self.total
+
+
+def pictures_in(folder: Path, names: Iterable[str] = ()) -> list[Path]:
+    """The files of those names, or all pictures of a folder, in natural order: 2 before 10."""
+    chosen = [folder / name for name in names if name]
+    if not chosen and folder.is_dir():
+        chosen = [path for path in folder.iterdir() if path.suffix.lower() in KINDS and not path.name.startswith(".")]
+    return sorted(chosen, key=lambda path: naming.natural(path.name))
+
+
+def in_scene(
+    pictures: Iterable[Path], request: Request, scene: bpy.types.Scene, *, runtime: Path, again: bool = False,
+    ended: Callable[[Report], None],
+) -> BatchJob:  # fmt: skip
+    """A batch whose captures go into a scene, without the pictures that are in it, unless `again`. See `BatchJob`."""
+    known = set() if again else {child.get(naming.FILE) for child in scene.collection.children}
+    name = scene.name  # the scene may be gone when a capture is there
+    return BatchJob(
+        [path for path in pictures if str(path) not in known], request, runtime=runtime,
+        done=lambda picture, capture: _build(picture, capture, name), ended=ended,
+    )  # fmt: skip
+
+
+def _build(picture: photo.Photo, capture: Capture, scene_name: str) -> None:
+    scene = bpy.data.scenes.get(scene_name)
+    if scene is None:
+        raise DiceError("The scene is gone.", "Capture again.")
+    first = not any(naming.FILE in child for child in scene.collection.children)
+    collection = build(capture, picture, scene, match=first)
+    collection[naming.FILE] = str(picture.path)
+    if hasattr(scene, "dice"):
+        scene.dice.result = collection
+    for layer in () if first else scene.view_layers:  # all stand at the same place: one is shown
+        layer.layer_collection.children[collection.name].exclude = True

@@ -15,8 +15,11 @@ from typing import Protocol
 import bpy
 
 from ..dice_core.errors import Cancelled, DiceError
+from ..dice_core.types import Progress, silent
 
 TICK = 0.1  # seconds
+FORESEEABLE = 0.05  # of the whole that must be done before the rest is foretold
+WORTH_TELLING = 5.0  # seconds that a job takes in all
 REGIONS = {"VIEW_3D": "UI", "IMAGE_EDITOR": "UI", "PREFERENCES": "WINDOW"}  # where jobs are shown
 
 
@@ -50,9 +53,10 @@ class Job(Protocol):
 
 @dataclass
 class State:
-    """The running job, and what the user should know about the last one: its error, as a rule."""
+    """The running job, since when, and what the user should know about the last one: its error, as a rule."""
 
     job: Job | None = None
+    began: float = 0.0
     notice: DiceError | None = None
 
 
@@ -62,15 +66,30 @@ state = State()
 def start(job: Job) -> None:
     """Run a job. Check `state.job` first: there is one at a time."""
     assert state.job is None
-    state.job, state.notice = job, None
+    state.job, state.began, state.notice = job, time.monotonic(), None
     if not bpy.app.timers.is_registered(tick):
         bpy.app.timers.register(tick, first_interval=TICK, persistent=True)
     redraw()
 
 
-def finish(job: Job) -> None:
-    """Run a job and wait for its end. Raises its `DiceError`."""
+def seconds_left() -> float | None:
+    """How long the running job will take if it goes on as it did; None while nobody can say."""
+    if state.job is None or state.job.cancelling or state.job.fraction < FORESEEABLE:
+        return None
+    seconds = time.monotonic() - state.began
+    left = seconds * (1 / state.job.fraction - 1)
+    return left if seconds + left > WORTH_TELLING else None
+
+
+def finish(job: Job, report: Progress = silent) -> None:
+    """Run a job and wait for its end. Raises its `DiceError`, and one when another job is running."""
+    if state.job is not None:
+        raise DiceError("Another job is running.", "Wait for it, or cancel it.")
+    told: tuple[str, float] | None = None
     while not job.advance():
+        if told != (job.stage, job.fraction):
+            told = job.stage, job.fraction
+            report(*told)
         time.sleep(TICK)
 
 

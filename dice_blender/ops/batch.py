@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import bpy
@@ -11,12 +10,9 @@ from bpy.props import BoolProperty, CollectionProperty, StringProperty
 from bpy_extras.io_utils import ImportHelper
 
 from ...dice_core.errors import DiceError
-from ...dice_core.types import Capture
-from .. import api, jobs, preferences
-from ..batch_job import BatchJob, Report
-from ..scene import naming
-from ..scene.photo import Photo
-from .capture import GLOB, KINDS, not_ready, request_of
+from .. import batch_job, jobs, preferences
+from ..batch_job import Report, pictures_in
+from .capture import GLOB, not_ready, request_of
 from .poll import unless
 
 REPORT = "DICE Batch"  # name of the text that says what became of each picture
@@ -43,42 +39,18 @@ class DICE_OT_batch(bpy.types.Operator, ImportHelper):
     def execute(self, context: bpy.types.Context) -> set[str]:
         scene = context.scene
         pictures = pictures_in(Path(bpy.path.abspath(self.directory)), [item.name for item in self.files])
-        if not self.again:
-            known = {child.get(naming.FILE) for child in scene.collection.children}
-            pictures = [path for path in pictures if str(path) not in known]
-        if not pictures:
+        job = batch_job.in_scene(
+            pictures, request_of(scene.dice), scene, runtime=preferences.runtime(), again=self.again, ended=_tell
+        )
+        if not job.total:
             self.report({"ERROR"}, "There is no picture to capture. Choose pictures, or a folder that holds some")
             return {"CANCELLED"}
-        name = scene.name
-        job = BatchJob(
-            pictures, request_of(scene.dice), runtime=preferences.runtime(),
-            done=lambda photo, capture: _build(photo, capture, name), ended=_tell,
-        )  # fmt: skip
         if not bpy.app.background:
             jobs.start(job)
             return {"FINISHED"}
         jobs.finish(job)
-        self.report({"INFO"}, f"{len(job.report.captured)} of {len(pictures)} pictures were captured")
+        self.report({"INFO"}, f"{len(job.report.captured)} of {job.total} pictures were captured")
         return {"FINISHED"}
-
-
-def pictures_in(folder: Path, names: Iterable[str] = ()) -> list[Path]:
-    """The files of those names, or all pictures of a folder, in natural order: 2 before 10."""
-    chosen = [folder / name for name in names if name]
-    if not chosen and folder.is_dir():
-        chosen = [path for path in folder.iterdir() if path.suffix.lower() in KINDS and not path.name.startswith(".")]
-    return sorted(chosen, key=lambda path: naming.natural(path.name))
-
-
-def _build(photo: Photo, capture: Capture, scene_name: str) -> None:
-    scene = bpy.data.scenes.get(scene_name)
-    if scene is None:
-        raise DiceError("The scene is gone.", "Capture again.")
-    first = not any(naming.FILE in child for child in scene.collection.children)
-    collection = api.import_capture(capture, photo, scene=scene, match=first)
-    collection[naming.FILE] = str(photo.path)
-    for layer in () if first else scene.view_layers:  # all stand at the same place: one is shown
-        layer.layer_collection.children[collection.name].exclude = True
 
 
 def _tell(report: Report) -> None:

@@ -10,13 +10,13 @@ from bpy_extras.io_utils import ImportHelper
 from ...dice_core.errors import DiceError
 from ...dice_core.types import Capture
 from .. import api, capture_job, jobs, preferences
+from ..batch_job import KINDS
 from ..properties import DICE_PG_settings
 from ..scene import photo
 from ..scene.obstacles import in_the_way
 from . import scene as scene_ops
 from .poll import unless
 
-KINDS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")  # of files that the runtime reads
 GLOB = ";".join(f"*{kind}" for kind in KINDS)
 
 

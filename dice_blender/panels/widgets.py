@@ -27,9 +27,20 @@ def draw_job(layout: bpy.types.UILayout) -> None:
     """The running job's progress and the button that ends it."""
     job = jobs.state.job
     text = "Cancelling" if job.cancelling else job.stage[:1].upper() + job.stage[1:]
+    left = jobs.seconds_left()
+    if left is not None:
+        text += f", {duration(left)} left"
     row = layout.row(align=True)
     row.progress(factor=job.fraction, type="BAR", text=text)
     row.operator("dice.cancel", text="", icon="X")
+
+
+def duration(seconds: float) -> str:
+    """`40 s`, `3 min`, `1 h 20 min`."""
+    if seconds < 60:
+        return f"{max(seconds, 1):.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
 def draw_notice(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:

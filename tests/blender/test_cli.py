@@ -105,3 +105,35 @@ def test_a_folder_that_cannot_be_made_is_1(tmp_path: Path, capsys: pytest.Captur
     (tmp_path / "file").write_text("in the way")
     assert cli.main(["capture", picture(tmp_path), "-o", str(tmp_path / "file" / "scene.blend")]) == 1
     assert "Cannot make the folder" in capsys.readouterr().err
+
+
+def test_a_batch_writes_a_scene_for_each_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for name in ("a.png", "a.jpg", "b empty.png"):
+        picture(folder, name)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    output = tmp_path / "scenes"
+    command = ["batch", str(folder), picture(elsewhere, "a.png"), "-o", str(output)]
+    assert cli.main(command) == 1
+    said = capsys.readouterr()
+    assert "b empty.png: No face" in said.err and "1 of 4 pictures could not be captured" in said.err
+    assert sorted(path.name for path in output.iterdir()) == ["a.blend", "a.png.2.blend", "a.png.blend"]
+    before = {path: path.stat().st_mtime_ns for path in output.iterdir()}
+    assert cli.main(command) == 1
+    assert "a.blend: is there already" in capsys.readouterr().out
+    assert before == {path: path.stat().st_mtime_ns for path in output.iterdir()}
+    bpy.ops.wm.open_mainfile(filepath=str(output / "a.blend"))
+    assert "DICE a" in bpy.data.collections
+
+
+def test_a_batch_of_nothing_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["batch", str(tmp_path), "-o", str(tmp_path / "scenes")]) == 1
+    assert "There is no picture to capture" in capsys.readouterr().err
+
+
+def test_the_doctor_says_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["doctor"]) == 1  # the runtime of these tests is a stub
+    said = capsys.readouterr().out
+    assert "ok    python" in said and "FAIL  models" in said

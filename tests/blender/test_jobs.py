@@ -13,6 +13,7 @@ import fake_runtime
 import pytest
 from dice_capture.dice_blender import api, capture_job, jobs, preferences
 from dice_capture.dice_blender.ops import capture as capture_ops
+from dice_capture.dice_blender.panels import widgets
 from dice_capture.dice_core.errors import Cancelled, DiceError, NothingFound, NotInstalled, WorkerDied
 from synthetic import LANDSCAPE, capture, gradient, write_picture
 
@@ -317,3 +318,20 @@ def test_an_unexpected_error_does_not_hang_the_panel(
     pump()
     assert isinstance(jobs.state.notice, DiceError)
     assert "ZeroDivisionError" in str(jobs.state.notice)
+
+
+def test_the_time_that_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = SimpleNamespace(fraction=0.25, cancelling=False)
+    monkeypatch.setattr(jobs.state, "job", job)
+    monkeypatch.setattr(jobs.state, "began", time.monotonic() - 60)
+    assert jobs.seconds_left() == pytest.approx(180, abs=1)
+    job.fraction = 0.01
+    assert jobs.seconds_left() is None  # too early to tell
+    job.fraction = 0.25
+    monkeypatch.setattr(jobs.state, "began", time.monotonic() - 1)
+    assert jobs.seconds_left() is None  # soon done
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0.2, "1 s"), (59, "59 s"), (61, "1 min"), (4830, "1 h 20 min")])
+def test_durations_in_words(seconds: float, text: str) -> None:
+    assert widgets.duration(seconds) == text
