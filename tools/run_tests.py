@@ -4,7 +4,8 @@
     core      dice_core, in the runtime's Python
     blender   dice_blender, in the bpy wheel that fits
     matrix    dice_blender, in every bpy wheel that is supported, each in an environment of its own
-    real      a real Blender executable, named in REAL_BLENDER; skipped without
+    real      a real Blender executable without a screen, named in REAL_BLENDER; skipped without
+    window    its window, driven by mouse and keyboard; skipped without
 """
 
 from __future__ import annotations
@@ -23,7 +24,11 @@ from dice_core.installer.plan import BPY, bpy_lock, installed
 from dice_core.paths import ROOT, environment_python, runtime_dir
 from install_deps import guarded
 
-MINUTES = {"core": 30, "blender": 30, "real": 40}
+MINUTES = {"core": 30, "blender": 30, "real": 20, "window": 30}
+REAL = {
+    "real": ("tests/real_blender/test_command_line.py",),
+    "window": ("tests/real_blender/test_window.py", "tests/real_blender/test_clicks.py"),
+}
 os.environ.setdefault("DICE_RUNTIME", str(ROOT / ".venv"))
 NO_TESTS = 5  # pytest's exit code
 
@@ -74,8 +79,8 @@ def suite(name: str) -> list[Run]:
     core = environment_python(runtime_dir() / "python")
     if name == "core":
         return [pytest("core", core, "tests/core", "tests/test_layers.py", minutes=MINUTES["core"])]
-    if name == "real":
-        run = pytest("real Blender", core, "tests/real_blender", minutes=MINUTES["real"])
+    if name in REAL:
+        run = pytest(f"real Blender, {name}", core, *REAL[name], minutes=MINUTES[name])
         return [run if os.environ.get("REAL_BLENDER") or not run.verdict else replace(run, verdict="SKIPPED")]
     versions = list(BPY) if name == "matrix" else [installed(runtime_dir())["bpy"]]
     minutes = MINUTES["blender"]
@@ -84,11 +89,11 @@ def suite(name: str) -> list[Run]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("suites", nargs="+", choices=("core", "blender", "matrix", "real"))
+    parser.add_argument("suites", nargs="+", choices=("core", "blender", "matrix", *REAL))
     runs = [run for name in parser.parse_args().suites for run in suite(name)]
     print()
     for run in runs:
-        print(f"{run.name:<16}{run.verdict or 'FAILED':<16}{run.seconds:7.1f} s", flush=True)
+        print(f"{run.name:<24}{run.verdict or 'FAILED':<16}{run.seconds:7.1f} s", flush=True)
     if not all(run.verdict for run in runs):
         sys.exit(1)
 
