@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from . import __version__
 from .body.kinds import KINDS
-from .errors import Cancelled, DiceError
+from .errors import Cancelled, DiceError, printable
 from .paths import official_models_dir, runtime_dir, runtime_python, tolerate_any_name
 
 if TYPE_CHECKING:
@@ -61,10 +62,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _describe_capture(capture: argparse.ArgumentParser) -> None:
-    capture.add_argument("photo", type=_path(), help="JPEG, PNG, TIFF, WebP or BMP")
+    capture.add_argument("photo", type=_path(), help="JPEG, PNG, TIFF, WebP or BMP; or a movie, with --frame")
     capture.add_argument(
-        "-o", "--output", type=_path(".npz"), metavar="FILE", help="result file (default: PHOTO with .npz)"
-    )
+        "-o", "--output", type=_path(".npz"), metavar="FILE",
+        help="result file (default: PHOTO with .npz, of a movie MOVIE-FRAME.npz)",
+    )  # fmt: skip
     capture.add_argument(
         "--engine", default="open", choices=["open", "dice"],
         help="dice is the official network; it needs the user's own files, see convert (default: open)",
@@ -76,6 +78,11 @@ def _describe_capture(capture: argparse.ArgumentParser) -> None:
     capture.add_argument(
         "--crop", type=_crop, metavar="LEFT,TOP,SIDE", help="look at this square of the picture only, in pixels"
     )
+    capture.add_argument("--frame", type=int, metavar="N", help="of a movie: which frame, the first is 0")
+    capture.add_argument(
+        "--face", type=int, default=0, metavar="N",
+        help="which of several faces, the leftmost is 1 (default: 0, the largest)",
+    )  # fmt: skip
     capture.add_argument(
         "--precision", default="exact", choices=["exact", "fast"],
         help="dice engine: fast computes in TF32 on GPUs that have it (default: exact)",
@@ -146,8 +153,7 @@ def _path(*endings: str) -> Callable[[str], Path]:
 
 
 def _capture(options: argparse.Namespace) -> int:
-    from .media.decode import read_picture
-    from .pipeline import Pipeline
+    from .pipeline import Pipeline, read
     from .result.export import export
     from .result.preview import painter, write_preview
     from .result.store import save
@@ -160,18 +166,20 @@ def _capture(options: argparse.Namespace) -> int:
     painter(options.renderer)  # what is missing is said before the work is done
     capture = Pipeline().capture(
         options.photo, engine=options.engine, hand=options.hand, crop=options.crop, precision=options.precision,
-        body_layer=options.body_layer, fix_contact=options.fix_contact, report=_report,
+        body_layer=options.body_layer, fix_contact=options.fix_contact, report=_report, frame=options.frame,
+        face=options.face,
     )  # fmt: skip
-    output = options.output or options.photo.with_suffix(".npz")
+    stem = f"{options.photo.stem}-{capture.frame}" if capture.picture else options.photo.stem
+    output = options.output or options.photo.with_name(f"{stem}.npz")
     save(output, capture)
     written = [output]
     for folder, kind in ((options.obj, "obj"), (options.ply, "ply")):
         if folder:
-            written += export(capture, folder / f"{options.photo.stem}.{kind}")
+            written += export(capture, folder / f"{stem}.{kind}")
     if options.glb:
         written += export(capture, options.glb)
     if options.preview:
-        write_preview(options.preview, read_picture(options.photo), capture, options.renderer)
+        write_preview(options.preview, read(options.photo, frame=options.frame), capture, options.renderer)
         written.append(options.preview)
     sys.stdout.write(f"contact: {capture.contact_state} ({capture.contact_probability:.2f})\n")
     for name, value in capture.quality.items():
@@ -189,7 +197,7 @@ def _convert(options: argparse.Namespace) -> int:
     if not (options.files or slots):
         raise DiceError("No file was named.", "Name the official files, or a folder that holds them.")
     target = (options.output or official_models_dir()).absolute()
-    report = convert(options.files, target, slots)
+    report = convert(options.files, target, slots, _tell)
     sys.stdout.write(f"{render(report)}\n")
     if report.converted:
         sys.stdout.write(f"models folder: {target}\n")
@@ -223,6 +231,12 @@ def _doctor(options: argparse.Namespace) -> int:
     return 0 if all(check.ok for check in checks) else DiceError.exit_code
 
 
+def _tell(stage: str, fraction: float) -> None:
+    """A line of progress, as install_deps.py has them."""
+    sys.stdout.write(printable(f"[{100 * fraction:.0f}%] {stage}") + "\n")
+    sys.stdout.flush()
+
+
 def _report(stage: str, fraction: float) -> None:
     if sys.stderr.isatty():
         sys.stderr.write(f"\r{100 * fraction:3.0f} % {stage:<14}")
@@ -232,4 +246,5 @@ def _report(stage: str, fraction: float) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # who is ended politely tidies up, as after Ctrl-C
     sys.exit(main())

@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from . import protocol
 from .errors import DiceError, NotInstalled, WorkerDied
 from .paths import MARKER, MISLEADING, ROOT, runtime_python
-from .result.store import from_arrays
+from .result.store import from_arrays, to_arrays
 from .types import Capture, Crop, Progress, silent
 
 GRACE = 1.0  # seconds between asking the process to stop and ending it by force
@@ -87,13 +88,27 @@ class Client:
         crop: Crop | None = None,
         precision: str = "exact",
         fix_contact: bool = False,
+        frame: int | None = None,
+        face: int = 0,
     ) -> int:
-        """Ask for a capture of a file, or of an (h, w, 3) uint8 RGB array; gives the job's number."""
-        self.job += 1
+        """Ask for a capture of a file, or of an (h, w, 3) uint8 RGB array; gives the job's number.
+
+        Of a movie, `frame` says which.
+        """
         arrays = {} if image is None else {"image": image}
         file = os.path.abspath(path) if path else ""  # the process works in another folder
         box = [float(value) for value in crop or ()]
-        self._send(protocol.CaptureRequest(self.job, engine, hand, file, source, arrays, box, precision, fix_contact))
+        return self._ask(lambda job: protocol.CaptureRequest(
+            job, engine, hand, file, source, arrays, box, precision, fix_contact, frame, face
+        ))  # fmt: skip
+
+    def fix_contact(self, capture: Capture) -> int:
+        """Ask for the capture with its contact fixed, see `engines.contact`; gives the job's number."""
+        return self._ask(lambda job: protocol.FixRequest(job, to_arrays(capture)))
+
+    def _ask(self, request: Callable[[int], protocol.Message]) -> int:
+        self.job += 1
+        self._send(request(self.job))
         if self._death:  # before this job had a number, so nobody would see that the event concerns it
             self.events.put(protocol.Failure.of(self.job, self._death))
         return self.job

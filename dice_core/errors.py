@@ -54,10 +54,24 @@ class NotInstalled(DiceError):
     """The runtime, a package or a model file is missing or broken."""
 
 
+class ModelsMissing(NotInstalled):
+    """One of the user's own official files, which the dice engine needs, is missing or broken."""
+
+
 class WorkerDied(DiceError):
     """The capture process ended without an answer."""
 
 
+class Unexpected(DiceError):
+    """A mistake of ours: only its report helps."""
+
+    @classmethod
+    def of(cls, error: Exception) -> Unexpected:
+        """In words."""
+        return cls(f"Unexpected {type(error).__name__}: {error}.", "Please report it with the log.")
+
+
 KINDS: dict[str, type[DiceError]] = {
-    kind.__name__: kind for kind in (DiceError, MediaError, NothingFound, Cancelled, NotInstalled, WorkerDied)
+    kind.__name__: kind
+    for kind in (DiceError, MediaError, NothingFound, Cancelled, NotInstalled, ModelsMissing, WorkerDied, Unexpected)
 }

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,9 @@ from numpy.typing import NDArray
 
 from .engines.base import Engine
 from .errors import DiceError, NotInstalled
+from .media import KINDS
 from .paths import install_command, models_dir, official_models_dir, runtime_dir
-from .types import HAND_CHOICES, PRECISIONS, Capture, Crop, Progress, silent
+from .types import HAND_CHOICES, PRECISIONS, Capture, Crop, Frame, Progress, silent
 
 ENGINES = ("open", "dice")
 
@@ -67,19 +69,18 @@ class Pipeline:
         self, picture: str | Path | NDArray[np.uint8], *, engine: str = "open", hand: str = "auto",
         crop: Crop | None = None, precision: str = "exact", body_layer: str = "own",
         fix_contact: bool = False, source: str = "", report: Progress = silent,
+        frame: int | None = None, face: int = 0,
     ) -> Capture:
         """Capture one picture.
 
         Parameters
         ----------
-        picture
-            A file, or an (h, w, 3) uint8 RGB array.
-        engine, hand, crop
+        picture, source, frame
+            See `read`.
+        engine, hand, crop, face
             See `engines.base`.
         precision, body_layer, fix_contact
             See `engines.dice`.
-        source
-            What to call an array.
         report
             Told of the progress; may raise `Cancelled`.
 
@@ -87,13 +88,44 @@ class Pipeline:
         ------
         MediaError, NothingFound, NotInstalled, Cancelled
         """
-        from .media.decode import from_array, read_picture
-
         _check("hand", hand, HAND_CHOICES)
         report("loading", 0.0)
-        frame = from_array(picture, source) if isinstance(picture, np.ndarray) else read_picture(Path(picture))
+        shown = read(picture, source, frame)
         chosen = self.engine(engine, precision, body_layer, fix_contact)
-        return chosen.capture(frame, hand, report, crop)  # type: ignore[arg-type]
+        captured = chosen.capture(shown, hand, report, crop, face)  # type: ignore[arg-type]
+        return replace(captured, picture=shown.picture)
+
+    def fix_contact(self, capture: Capture, report: Progress = silent) -> Capture:
+        """See `engines.contact.fixed`."""
+        from .engines.contact import fixed
+
+        report("contact", 0.0)
+        return fixed(capture, official_models_dir())
+
+
+def read(picture: str | Path | NDArray[np.uint8], source: str = "", frame: int | None = None) -> Frame:
+    """What an engine gets.
+
+    Parameters
+    ----------
+    picture
+        A file, or an (h, w, 3) uint8 RGB array.
+    source
+        What to call an array.
+    frame
+        Which frame of a movie, the first is 0; pictures ignore it.
+
+    Raises
+    ------
+    MediaError
+    """
+    from .media.decode import from_array, read_picture
+    from .media.video import read_frame
+
+    if isinstance(picture, np.ndarray):
+        return from_array(picture, source)
+    path = Path(picture)
+    return read_picture(path) if frame is None or path.suffix.lower() in KINDS else read_frame(path, frame)
 
 
 def _check(what: str, value: str, choices: tuple[str, ...]) -> None:

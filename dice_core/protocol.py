@@ -36,7 +36,8 @@ class Hello:
 class CaptureRequest:
     """Client -> worker: capture the picture at `path`, or the array `image` ((h, w, 3) uint8 RGB) called `source`.
 
-    `crop` holds left, top and side in pixels of the full picture; empty for the whole.
+    `crop` holds left, top and side in pixels of the full picture; empty for the whole. `frame` is which one of a
+    movie; None of a picture. `face` is the number of one of several from the left; 0 for the largest.
     """
 
     job: int
@@ -48,6 +49,16 @@ class CaptureRequest:
     crop: list[float] = field(default_factory=list)
     precision: str = "exact"
     fix_contact: bool = False
+    frame: int | None = None
+    face: int = 0
+
+
+@dataclass(frozen=True)
+class FixRequest:
+    """Client -> worker: fix the contact of the capture in `arrays`, as `result.store.to_arrays` gives it."""
+
+    job: int
+    arrays: dict[str, NDArray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -91,8 +102,10 @@ class Failure:
         return KINDS.get(self.kind, DiceError)(self.message, self.remedy)
 
 
-Message: TypeAlias = "Hello | CaptureRequest | Cancel | ProgressMessage | Result | Failure"
-TYPES: dict[str, Any] = {cls.__name__: cls for cls in (Hello, CaptureRequest, Cancel, ProgressMessage, Result, Failure)}
+Message: TypeAlias = "Hello | CaptureRequest | FixRequest | Cancel | ProgressMessage | Result | Failure"
+TYPES: dict[str, Any] = {
+    cls.__name__: cls for cls in (Hello, CaptureRequest, FixRequest, Cancel, ProgressMessage, Result, Failure)
+}
 
 
 def write(stream: BinaryIO, message: Message) -> None:

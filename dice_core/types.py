@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 import numpy as np
@@ -47,7 +47,9 @@ class Frame:
     focal
         Focal length in pixels of the full picture, or None when the picture does not say.
     index
-        Position in a sequence, 0 for one picture.
+        Position in a movie, 0 for one picture.
+    picture
+        The full picture as a JPEG file, where no file holds it by itself: of a movie. Else empty.
     """
 
     pixels: NDArray[np.uint8]
@@ -55,6 +57,7 @@ class Frame:
     source: str
     focal: float | None = None
     index: int = 0
+    picture: bytes = b""
 
     @property
     def scale(self) -> float:
@@ -100,6 +103,41 @@ class Camera:
 
 
 @dataclass(frozen=True)
+class Skeleton:
+    """The bones that pose a mesh: a vertex is the sum over bones b of weights[b] transforms[b] (its rest place, 1).
+
+    Rest space has the camera's axes and metres, but the body's own origin: in it a head stands upright and looks at
+    the camera, and a hand is flat.
+
+    Attributes
+    ----------
+    names
+        B different names, by the convention in docs/result-format.md.
+    parents
+        (B,) int32, -1 for a root; parents come before their children.
+    joints
+        (B, 3) float32 metres, where the bones begin at rest.
+    transforms
+        (B, 4, 4) float32, rest space -> camera space.
+    weights
+        (V, B) float32, each row sums to 1.
+    """
+
+    names: tuple[str, ...]
+    parents: NDArray[np.int32]
+    joints: Array
+    transforms: Array
+    weights: Array
+
+    def moved(self, rotation: NDArray, shift: NDArray) -> Skeleton:
+        """Of the mesh turned about the camera by a (3, 3) rotation, or mirrored, then shifted by (3,) metres."""
+        transforms = self.transforms.astype(np.float64)
+        transforms[:, :3] = rotation @ transforms[:, :3]
+        transforms[:, :3, 3] += shift
+        return replace(self, transforms=transforms.astype(np.float32))
+
+
+@dataclass(frozen=True)
 class Head:
     """A posed head.
 
@@ -113,6 +151,8 @@ class Head:
         (V,) float32, probability 0..1.
     landmarks
         (68, 3) float32 in iBUG order.
+    skeleton
+        Its bones; None in results of earlier versions.
     """
 
     vertices: Array
@@ -120,6 +160,7 @@ class Head:
     deformation: Array
     contact: Array
     landmarks: Array
+    skeleton: Skeleton | None = None
 
 
 @dataclass(frozen=True)
@@ -136,6 +177,8 @@ class Hand:
         (V,) float32, probability 0..1.
     joints
         (21, 3) float32 in OpenPose order: wrist, then thumb to little finger from the palm to the tip.
+    skeleton
+        Its bones; None in results of earlier versions.
     """
 
     side: Side
@@ -143,6 +186,13 @@ class Hand:
     faces: NDArray[np.int32]
     contact: Array
     joints: Array
+    skeleton: Skeleton | None = None
+
+    def moved(self, rotation: NDArray, shift: NDArray) -> Hand:
+        """The hand turned about the camera by a (3, 3) rotation, then shifted by (3,) metres."""
+        vertices, joints = ((points @ rotation.T + shift).astype(np.float32) for points in (self.vertices, self.joints))
+        bones = None if self.skeleton is None else self.skeleton.moved(rotation, shift)
+        return replace(self, vertices=vertices, joints=joints, skeleton=bones)
 
 
 @dataclass(frozen=True)
@@ -152,7 +202,7 @@ class Capture:
     Attributes
     ----------
     engine, source, frame
-        Who made it, from which file, from which picture of a sequence.
+        Who made it, from which file, from which frame of a movie.
     contact_state
         `touch`, `no-touch` or `unsure`; `no-hand` or `no-head` when there was nothing to compare.
     contact_probability
@@ -165,6 +215,8 @@ class Capture:
         Seconds by stage.
     notes
         Sentences for the user: what was done otherwise than asked for, what makes the result doubtful.
+    picture
+        See `Frame.picture`.
     """
 
     engine: str
@@ -179,6 +231,7 @@ class Capture:
     quality: dict[str, float] = field(default_factory=dict)
     timings: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    picture: bytes = b""
 
 
 class Progress(Protocol):
@@ -189,5 +242,3 @@ class Progress(Protocol):
 
 def silent(stage: str, fraction: float) -> None:
     """A `Progress` that tells nobody."""
-
-

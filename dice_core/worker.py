@@ -12,9 +12,10 @@ from typing import BinaryIO
 
 from . import protocol
 from .engines.base import OPEN_DEVICE
-from .errors import Cancelled, DiceError
+from .errors import Cancelled, DiceError, Unexpected
 from .pipeline import Pipeline
-from .result.store import to_arrays
+from .result.store import from_arrays, to_arrays
+from .types import Capture, Progress
 
 
 class Worker:
@@ -23,7 +24,7 @@ class Worker:
     def __init__(self, source: BinaryIO, target: BinaryIO) -> None:
         self.source = source
         self.target = target
-        self.requests: queue.Queue[protocol.CaptureRequest] = queue.Queue()
+        self.requests: queue.Queue[protocol.CaptureRequest | protocol.FixRequest] = queue.Queue()
         self.cancelled: set[int] = set()
         self.pipeline = Pipeline()
 
@@ -40,7 +41,7 @@ class Worker:
             while (message := protocol.read(self.source)) is not None:
                 if isinstance(message, protocol.Cancel):
                     self.cancelled.add(message.job)
-                elif isinstance(message, protocol.CaptureRequest):
+                elif isinstance(message, protocol.CaptureRequest | protocol.FixRequest):
                     self.requests.put(message)
         except DiceError as error:
             sys.stderr.write(f"{error}\n")
@@ -48,31 +49,38 @@ class Worker:
             os._exit(1)
         os._exit(0)
 
-    def _answer(self, request: protocol.CaptureRequest) -> protocol.Message:
+    def _answer(self, request: protocol.CaptureRequest | protocol.FixRequest) -> protocol.Message:
         def report(stage: str, fraction: float) -> None:
             if request.job in self.cancelled:
                 raise Cancelled()
             self._send(protocol.ProgressMessage(request.job, stage, fraction))
 
         try:
-            image = request.arrays.get("image")
-            capture = self.pipeline.capture(
-                request.path if image is None else image,
-                engine=request.engine,
-                hand=request.hand,
-                crop=request.crop or None,  # type: ignore[arg-type]
-                precision=request.precision,
-                fix_contact=request.fix_contact,
-                source=request.source,
-                report=report,
-            )
+            if isinstance(request, protocol.FixRequest):
+                capture = self.pipeline.fix_contact(from_arrays(request.arrays), report)
+            else:
+                capture = self._capture(request, report)
             return protocol.Result(request.job, to_arrays(capture))
         except DiceError as error:
             return protocol.Failure.of(request.job, error)
         except Exception as error:  # a broken picture must not end the process: the next job may be fine
             sys.excepthook(type(error), error, error.__traceback__)
-            unexpected = DiceError(f"Unexpected {type(error).__name__}: {error}.", "Please report it with the log.")
-            return protocol.Failure.of(request.job, unexpected)
+            return protocol.Failure.of(request.job, Unexpected.of(error))
+
+    def _capture(self, request: protocol.CaptureRequest, report: Progress) -> Capture:
+        image = request.arrays.get("image")
+        return self.pipeline.capture(
+            request.path if image is None else image,
+            engine=request.engine,
+            hand=request.hand,
+            crop=request.crop or None,  # type: ignore[arg-type]
+            precision=request.precision,
+            fix_contact=request.fix_contact,
+            source=request.source,
+            report=report,
+            frame=request.frame,
+            face=request.face,
+        )
 
     def _send(self, message: protocol.Message) -> None:
         protocol.write(self.target, message)

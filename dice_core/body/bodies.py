@@ -20,7 +20,7 @@ from . import flame
 from .flame import Flame
 from .mano import Mano, decaf_keypoints
 from .official import load
-from .skinning import Array
+from .skinning import Array, rotation_matrices
 from .topology import Levels
 
 
@@ -65,6 +65,16 @@ class Posed(NamedTuple):
     landmarks: Array
     openpose_keypoints: Array
     decaf_keypoints: Array | None
+
+
+class Bones(NamedTuple):
+    """The bones of n pictures' heads and hands: (n, B, 3) joints in a model's own frame at rest, and (n, B, 4, 4)
+    transforms from there to where `Posed` has the meshes."""
+
+    head_joints: NDArray
+    head_transforms: NDArray
+    hand_joints: NDArray
+    hand_transforms: NDArray
 
 
 class Templates(NamedTuple):
@@ -133,6 +143,17 @@ class Bodies:
         head = flame.rigid(self.flame.pose(p.face_shape, p.face_exp, p.face_pose), p.face_rot, p.face_transl)
         hand, joints = self.mano.pose(p.rh_betas, p.rh_rot, p.rh_pose, p.rh_transl)
         return self._posed(head, hand, joints)
+
+    def bones(self, parameters: Parameters) -> Bones:
+        """Of the parametric meshes, for NumPy arrays."""
+        p = parameters
+        centre = self.flame.pose(p.face_shape, p.face_exp, p.face_pose).mean(1)  # which `rigid` turns heads about
+        head_joints, head = self.flame.bones(p.face_shape, p.face_exp, p.face_pose)
+        head[..., :3, 3] -= centre[:, None]
+        head[..., :3, :] = rotation_matrices(p.face_rot)[:, None] @ head[..., :3, :]
+        hand_joints, hand = self.mano.bones(p.rh_betas, p.rh_rot, p.rh_pose, p.rh_transl)
+        hand[..., :3, 3] -= (centre + p.face_transl)[:, None]
+        return Bones(head_joints, head, hand_joints, hand)
 
     def from_vertices(self, head: Array, hand: Array) -> Posed:
         """The meshes that the network gives straight away, (n, 5023, 3) and (n, 778, 3)."""

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
+import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
@@ -19,6 +20,7 @@ from .skinning import Array, namespace, rotation_matrices
 
 VERTICES, JOINTS, SHAPE, EXPRESSION = 5023, 5, 100, 50
 LANDMARKS = 68
+BONES = ("neck", "head", "jaw", "eye.L", "eye.R")
 
 
 @dataclass(frozen=True)
@@ -55,10 +57,11 @@ class Flame(SkinnedModel):
         -------
         (n, 5023, 3) metres.
         """
-        xp = namespace(pose)
-        still = pose[:, :3] * 0
-        rotations = xp.stack([pose[:, :3], still, pose[:, 3:], still, still], 1)
-        return self.skinned(xp.concatenate([shape, expression], 1), rotations)[0]
+        return self.skinned(namespace(pose).concatenate([shape, expression], 1), _rotations(pose))[0]
+
+    def bones(self, shape: NDArray, expression: NDArray, pose: NDArray) -> tuple[NDArray, NDArray]:
+        """Joints at rest and transforms of what `pose` poses, see `SkinnedModel.skeleton`."""
+        return self.skeleton(np.concatenate([shape, expression], 1), _rotations(pose))
 
     def counterparts(self) -> NDArray:
         """(5023,) for each vertex the one nearest to its mirror image, at rest: on the other side of the face."""
@@ -68,6 +71,11 @@ class Flame(SkinnedModel):
         """(n, 5023, 3) -> (n, 68, 3) iBUG landmarks."""
         corners = vertices[:, self.landmark_triangles]
         return (corners * self.landmark_weights[..., None]).sum(2)
+
+
+def _rotations(pose: Array) -> Array:
+    still = pose[:, :3] * 0
+    return namespace(pose).stack([pose[:, :3], still, pose[:, 3:], still, still], 1)
 
 
 def rigid(vertices: Array, rotation: Array, transl: Array, scale: float = 1.0) -> Array:

@@ -26,6 +26,8 @@ DECAF_TIPS = (744, 320, 443, 554, 671)
 DECAF_LAST = (15, 3, 6, 12, 9)  # the joints below those tips
 TIP_REACH = 0.7
 OPENPOSE_TIPS = (745, 317, 445, 556, 673)
+BONES = ("hand", *(f"{finger}.{bone:02}" for finger in ("f_index", "f_middle", "f_pinky", "f_ring", "thumb")
+                   for bone in range(1, 4)))  # fmt: skip
 OPENPOSE_ORDER = (0, 13, 14, 15, 16, 1, 2, 3, 17, 4, 5, 6, 18, 10, 11, 12, 19, 7, 8, 9, 20)
 
 
@@ -51,9 +53,14 @@ class Mano(SkinnedModel):
         vertices, joints
             (n, 778, 3), (n, 16, 3) metres, joints in MANO's order.
         """
-        rotations = namespace(pose).concatenate([global_orient, pose], 1).reshape(len(pose), JOINTS, 3)
-        vertices, joints = self.skinned(betas, rotations)
+        vertices, joints = self.skinned(betas, _rotations(global_orient, pose))
         return vertices + transl[:, None], joints + transl[:, None]
+
+    def bones(self, betas: NDArray, global_orient: NDArray, pose: NDArray, transl: NDArray) -> tuple[NDArray, NDArray]:
+        """Joints at rest and transforms of what `pose` poses, see `SkinnedModel.skeleton`."""
+        joints, transforms = self.skeleton(betas, _rotations(global_orient, pose))
+        transforms[..., :3, 3] += transl[:, None]
+        return joints, transforms
 
     def openpose_keypoints(self, vertices: Array) -> Array:
         """(n, 778, 3) posed vertices -> (n, 21, 3) in OpenPose's order."""
@@ -72,6 +79,10 @@ class Mano(SkinnedModel):
             posedirs=self.posedirs * mirror * np.tile(entries, JOINTS - 1)[:, None, None],
             faces=self.faces[:, [0, 2, 1]],
         )
+
+
+def _rotations(global_orient: Array, pose: Array) -> Array:
+    return namespace(pose).concatenate([global_orient, pose], 1).reshape(len(pose), JOINTS, 3)
 
 
 def decaf_keypoints(vertices: Array, joints: Array) -> Array:

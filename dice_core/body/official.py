@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DiceError, NotInstalled
+from ..errors import DiceError, ModelsMissing
 from ..files import UNREADABLE
 from ..untrusted.archive import ZIP, mapped
 from ..untrusted.mistaken import START, refuse_mistaken
@@ -125,24 +125,24 @@ def load(folder: Path, key: str) -> dict[str, NDArray]:
 
     Raises
     ------
-    NotInstalled
+    ModelsMissing
         When it is missing, damaged or another one.
     """
     kind, path, remedy = KINDS[key], converted(folder, key), where_from(key)
     if not path.is_file():
-        raise NotInstalled(f"The dice engine needs {kind.title}.", remedy)
+        raise ModelsMissing(f"The dice engine needs {kind.title}.", remedy)
     again = f"Convert {kind.file} again: python -m dice_core convert {kind.file}."
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except UNREADABLE as error:
-        raise NotInstalled(f"{path.name} is damaged.", again) from error
+        raise ModelsMissing(f"{path.name} is damaged.", again) from error
     if str(arrays.pop("kind", "")) != key:
-        raise NotInstalled(f"{path.name} is not {kind.title}.", remedy)
+        raise ModelsMissing(f"{path.name} is not {kind.title}.", remedy)
     for name, shape in LAYOUT[key].items():
         found = arrays[name].shape if name in arrays else ()
         if len(found) != len(shape) or any(size not in (n, ANY) for n, size in zip(found, shape, strict=True)):
-            raise NotInstalled(f"{path.name} is damaged: {name} is {found}, not {shape}.", again)
+            raise ModelsMissing(f"{path.name} is damaged: {name} is {found}, not {shape}.", again)
     return arrays
 
 

@@ -144,7 +144,7 @@ class HandModel:
     def pose(self, parameters: NDArray, vertices: NDArray | slice = slice(None)) -> tuple[NDArray, NDArray]:
         """Pose n hands: (n, HAND_PARAMETERS) -> (n, V, 3) vertices (or the chosen ones) and (n, 21, 3) joints."""
         betas = parameters[:, 6 : 6 + SHAPES]
-        rotations, rest, positions = self._skeleton(parameters, betas)
+        rotations, rest, positions = self.skeleton(parameters, betas)
         chosen = self.mean[vertices] + np.tensordot(betas, self.shape[:, vertices], 1)
         posed = skin(chosen, self.weights[vertices], rotations, rest, positions)
         return posed, self._openpose(betas, rotations, rest, positions)
@@ -152,9 +152,10 @@ class HandModel:
     def keypoints(self, parameters: NDArray) -> NDArray:
         """(n, HAND_PARAMETERS) -> (n, 21, 3) joints in OpenPose order, without the cost of the vertices."""
         betas = parameters[:, 6 : 6 + SHAPES]
-        return self._openpose(betas, *self._skeleton(parameters, betas))
+        return self._openpose(betas, *self.skeleton(parameters, betas))
 
-    def _skeleton(self, parameters: NDArray, betas: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+    def skeleton(self, parameters: NDArray, betas: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+        """Rotations (n, B, 3, 3), rest joints and positions (n, B, 3), as `skin` takes them."""
         count = len(parameters)
         rest = self.joints + np.tensordot(betas, self.joints_shape, 1)
         angles = parameters[:, POSE].reshape(count, 15, 3)

@@ -13,7 +13,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from .skinning import Array, forward_kinematics, namespace, rotation_matrices, skin
+from .skinning import Array, bone_transforms, forward_kinematics, namespace, rotation_matrices, skin
+
+UPRIGHT = np.array([1.0, -1, -1])  # from the models' own axes at rest, y up and z to the front, to the camera's
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,18 @@ class SkinnedModel:
         bent = (local[:, 1:] - straight).reshape(len(betas), -1)
         turned, positions = forward_kinematics(local, rest, self.parents)
         return skin(shaped + _combine(bent, self.posedirs), self.weights, turned, rest, positions), positions
+
+    def skeleton(self, betas: NDArray, rotations: NDArray) -> tuple[NDArray, NDArray]:
+        """Where the bones of n bodies are, for NumPy arrays: what `skinned` poses with, as matrices.
+
+        Returns
+        -------
+        joints, transforms
+            (n, B, 3) at rest and (n, B, 4, 4) from rest to posed.
+        """
+        rest = self.joint_regressor @ (self.template + _combine(betas, self.shapedirs))
+        turned, positions = forward_kinematics(rotation_matrices(rotations), rest, self.parents)
+        return rest, bone_transforms(turned, rest, positions)
 
     def mapped(self, convert: Callable[[NDArray], Array]) -> Self:
         """The same model with other arrays of numbers: `flame.mapped(lambda a: torch.from_numpy(a).float().cuda())`."""

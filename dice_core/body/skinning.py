@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 Array = Any  # numpy.ndarray or torch.Tensor
+STEP = 2.0**-16  # of weights in results: exact in float32, moves skin by less than a micrometre, and packs well
 
 
 def namespace(array: Array) -> Any:
@@ -111,3 +112,20 @@ def skin(vertices: Array, weights: Array, rotations: Array, joints: Array, posit
     offsets = positions - xp.einsum("nbij,nbj->nbi", rotations, joints)
     blended = (weights @ rotations.reshape(*rotations.shape[:2], 9)).reshape(*vertices.shape, 3)
     return xp.einsum("nvij,nvj->nvi", blended, vertices) + weights @ offsets
+
+
+def bone_transforms(rotations: np.ndarray, joints: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """(n, B, 4, 4) from rest to posed, of what `skin` is given: p -> rotation (p - joint) + position."""
+    transforms = np.zeros((*rotations.shape[:2], 4, 4))
+    transforms[..., :3, :3] = rotations
+    transforms[..., :3, 3] = positions - np.einsum("nbij,nbj->nbi", rotations, joints)
+    transforms[..., 3, 3] = 1
+    return transforms
+
+
+def shares(weights: np.ndarray) -> np.ndarray:
+    """(V, B) weights -> float32 multiples of STEP, each row of which sums to 1 exactly: the largest takes the rest."""
+    weights = weights.astype(np.float64)
+    steps = np.round(weights / weights.sum(1, keepdims=True) / STEP)
+    steps[np.arange(len(steps)), weights.argmax(1)] += 1 / STEP - steps.sum(1)
+    return (steps * STEP).astype(np.float32)

@@ -24,7 +24,9 @@ class Engine(Protocol):
         """What it computes on, and why, in words."""
         ...
 
-    def capture(self, frame: Frame, hand: HandChoice, report: Progress, crop: Crop | None = None) -> Capture:
+    def capture(
+        self, frame: Frame, hand: HandChoice, report: Progress, crop: Crop | None = None, face: int = 0
+    ) -> Capture:
         """Capture one frame.
 
         Parameters
@@ -38,11 +40,13 @@ class Engine(Protocol):
             Told of the progress; may raise `Cancelled`.
         crop
             The part of the picture to look at; all of it when left out.
+        face
+            Which of several faces, the leftmost is 1; 0 for the largest.
 
         Raises
         ------
         NothingFound
-            When the picture does not show what the engine needs: a face or a hand.
+            When the picture does not show what the engine needs: a face or a hand, or as many faces as asked for.
         """
         ...
 

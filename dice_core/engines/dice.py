@@ -15,16 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..body.bodies import Bodies
-from ..body.kinds import KINDS, converted, missing
-from ..body.official import load
+from ..body.kinds import KINDS, missing
 from ..body.openbody import head_model
-from ..errors import DiceError, NothingFound, NotInstalled
-from ..evaluate.plausibility import judge
+from ..errors import DiceError, ModelsMissing, NothingFound
 from ..fit.camera import guess_camera
 from ..fit.head import face_width
-from ..interaction.fix import Claim, SoftHead, fix
 from ..landmarks.litert import FaceLandmarks, HandLandmarks, Landmarker
-from ..landmarks.people import OWN, assign_sides, distance, find_people
+from ..landmarks.people import OWN, assign_sides, choice_note, distance, find_people
 from ..landmarks.regions import Region
 from ..network import checkpoint, device
 from ..network.extras import with_body_layer
@@ -33,13 +30,12 @@ from ..network.preprocess import LARGE_HEAD, SIZE, choose_crop, crop_pixels, nor
 from ..network.runner import Runner
 from ..types import SIDES, Camera, Capture, Crop, Frame, Hand, HandChoice, Head, Precision, Progress, Side
 from .base import BETTER_PICTURE, Clock
+from .contact import depths, fix_contact, rigid, softness
 from .runs import Run, answers, one_head
 
 SIZES = {"hand_sub": 195, "hand": 778, "head_sub2": 559, "head_sub1": 1675, "head": 5023, "cells": 49}
 STAGES = ("landmarks", "network", "bodies")
 FIX = "contact"  # one more stage, where contact is fixed
-SOFTNESS = 0.3  # 0..1, of a head without a file that says how stiff it is
-FAR_MOVED = 60.0  # mm, which the fix of a contact takes for more than a mistake about depth
 FAR_OFF = 25.0  # % of the face's width: not a poor answer but a wrong one
 PARAMETERS = ("cam_param", "presence", "rh_betas", "rh_transl", "rh_rot", "rh_pose", "face_shape", "face_exp",
               "face_pose", "face_rot", "face_transl")  # fmt: skip
@@ -100,7 +96,7 @@ class DiceEngine:
         bodies = Bodies.load(models)
         self.bodies = with_body_layer(bodies, body_layer)
         self.counterparts = bodies.flame.counterparts()
-        self.softness = _softness(models) if fix_contact else None
+        self.softness = softness(models, SIZES["head"]) if fix_contact else None
         self.stages = (*STAGES, FIX) if fix_contact else STAGES
         self.landmarker = Landmarker(landmarks)
         self.runner = Runner(lambda: _network(models), bodies.templates(), device.choose(), precision)
@@ -109,11 +105,13 @@ class DiceEngine:
     def device(self) -> str:
         return self.runner.device.reason
 
-    def capture(self, frame: Frame, hand: HandChoice, report: Progress, crop: Crop | None = None) -> Capture:
+    def capture(
+        self, frame: Frame, hand: HandChoice, report: Progress, crop: Crop | None = None, face: int = 0
+    ) -> Capture:
         """See `Engine.capture`. The network sees a crop that is given as it is, whatever the detector finds in it."""
         clock = Clock(self.stages, report)
         with clock("landmarks"):
-            sought = self._seek(frame, hand, crop)
+            sought = self._seek(frame, hand, crop, face)
         with clock("network"):
             prediction = self._predict(frame, sought)
         with clock("bodies"):
@@ -127,7 +125,8 @@ class DiceEngine:
         fixed: tuple[str, ...] = ()
         if self.softness is not None:
             with clock(FIX):
-                head, hands, fixed = self._fix(head, hands, runs, self.softness)
+                said = [run.presence for run in runs]
+                head, hands, fixed = fix_contact(head, hands, said, rigid(self.bodies), self.softness)
         camera = runs[0].camera
         quality = _quality(camera, head, hands, sought)
         return Capture(
@@ -145,8 +144,8 @@ class DiceEngine:
             notes=(*sought.notes, *fixed, *_doubts(quality), *self.runner.notes),
         )
 
-    def _seek(self, frame: Frame, hand: HandChoice, crop: Crop | None) -> _Sought:
-        face, seen = find_people(self.landmarker, frame, crop)
+    def _seek(self, frame: Frame, hand: HandChoice, crop: Crop | None, number: int) -> _Sought:
+        face, seen = find_people(self.landmarker, frame, crop, number)
         hands = {one.side: one for one in _near(assign_sides(seen, face, hand), face, hand)}
         alone = ("Only one hand was found.",) if hand == "both" and len(hands) == 1 else ()
         if crop is not None:
@@ -162,30 +161,8 @@ class DiceEngine:
             )
         region, share = choose_crop(face.points, [one.points for one in hands.values()], *frame.size)
         large = f"The head fills {share:.0%} of the crop, more than in the pictures that the network was trained on."
-        notes = alone + ((large,) if share > LARGE_HEAD else ())
+        notes = choice_note(face, number) + alone + ((large,) if share > LARGE_HEAD else ())
         return _Sought(region, face, hands, _sides(hands) or ("right",), notes)
-
-    def _fix(self, head: Head, hands: tuple[Hand, ...], runs: list[Run], softness: NDArray
-             ) -> tuple[Head, tuple[Hand, ...], tuple[str, ...]]:  # fmt: skip
-        """Head and hands with the contact fixed, and what was done, in words."""
-        claims = {
-            index: claim for index, (hand, run) in enumerate(zip(hands, runs, strict=False))
-            if run.presence > PRESENT and (claim := Claim(hand.vertices, hand.faces, hand.contact)).touches
-        }  # fmt: skip
-        if not claims:
-            return head, hands, ("There was no contact to fix: the network sees no hand that touches.",)
-        soft = SoftHead(head.vertices, head.faces, self.bodies.deformable[:, 0] == 0, softness)
-        fixed = fix(soft, head.contact, list(claims.values()))
-        placed, moves = list(hands), []
-        for index, motion, contact in zip(claims, fixed.motions, fixed.hand_contacts, strict=True):
-            hand = hands[index]
-            vertices, joints = (motion(points).astype(np.float32) for points in (hand.vertices, hand.joints))
-            placed[index] = replace(hand, vertices=vertices, joints=joints, contact=contact)
-            moved = 1000 * float(np.linalg.norm(vertices - hand.vertices, axis=1).mean())
-            doubtful = ", so far that this result is doubtful" if moved > FAR_MOVED else ""
-            moves.append(f"the {hand.side} hand was moved by {moved:.1f} mm{doubtful}")
-        head = replace(head, deformation=fixed.deformation, contact=fixed.head_contact)
-        return head, tuple(placed), (f"Contact was fixed: {' and '.join(moves)}.",)
 
     def _predict(self, frame: Frame, sought: _Sought) -> Prediction:
         """Of each side sought; a crop is a mirror image for the left one."""
@@ -198,10 +175,10 @@ class DiceEngine:
 def _check_files(models: Path) -> None:
     lacking = [f"{KINDS[key].title} ({KINDS[key].file})" for key in missing(models)]
     if lacking:
-        raise NotInstalled(
+        raise ModelsMissing(
             f"The dice engine lacks in {models}: {', '.join(lacking)}.",
-            "Run `python -m dice_core convert FILES`, which says where one gets them; if they were converted into "
-            "another folder, set DICE_MODELS to it.",
+            "Choose them under Official Files in Blender's preferences, or run `python -m dice_core convert FILES`: "
+            "both say where one gets them. If they were converted into another folder, set DICE_MODELS to it.",
         )
 
 
@@ -213,13 +190,6 @@ def _network(models: Path) -> DiceNetwork:
             "Convert the model.bin of the DICE release.",
         )
     return network
-
-
-def _softness(models: Path) -> NDArray:
-    """(V,) 0..1, by the user's file where it was converted."""
-    if not converted(models, "stiffness_final").is_file():
-        return np.full(SIZES["head"], SOFTNESS)
-    return 1 - load(models, "stiffness_final")["stiffness"]
 
 
 def _sides(hands: dict[Side, HandLandmarks]) -> tuple[Side, ...]:
@@ -264,7 +234,7 @@ def _doubts(quality: dict[str, float]) -> tuple[str, ...]:
 
 def _quality(camera: Camera, head: Head, hands: tuple[Hand, ...], sought: _Sought) -> dict[str, float]:
     """The open engine's numbers, as far as the detector saw something to compare with."""
-    quality = {"deformation_mm": 1000 * float(np.linalg.norm(head.deformation, axis=1).max())}
+    quality = depths(head, hands)
     face = sought.face
     if face is not None:
         width = face_width(face.points)
@@ -277,8 +247,4 @@ def _quality(camera: Camera, head: Head, hands: tuple[Hand, ...], sought: _Sough
             quality[f"hand_{hand.side}_score"] = seen.score
             quality[f"hand_{hand.side}_side_score"] = seen.side_score
             quality[f"hand_{hand.side}_error"] = 100 * float(np.median(errors)) / width
-    if hands:
-        vertices = np.vstack([hand.vertices for hand in hands])
-        for name, skin in (("pressed_mm", head.vertices), ("penetration_mm", head.vertices + head.deformation)):
-            quality[name] = 1000 * float(judge(skin, head.faces, vertices, "closed").depth.max())
     return quality

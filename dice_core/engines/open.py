@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..body.openbody import EYEBALL, POSE, SHAPES, hand_model, head_model
+from ..body.openbones import hand_skeleton, head_skeleton
 from ..errors import NothingFound
 from ..fit.camera import guess_camera
 from ..fit.glance import Glance, look
@@ -22,7 +23,7 @@ from ..interaction.deform import deformation
 from ..interaction.distance import Surface
 from ..interaction.sheet import flesh_of
 from ..landmarks.litert import FaceLandmarks, HandLandmarks, Landmarker
-from ..landmarks.people import assign_sides, find_people, occlusion
+from ..landmarks.people import assign_sides, choice_note, find_people, occlusion
 from ..types import Camera, Capture, ContactState, Crop, Frame, Hand, HandChoice, Head, Progress
 from .base import BETTER_PICTURE, OPEN_DEVICE, Clock
 
@@ -77,24 +78,26 @@ class OpenEngine:
         softness = np.where(self.skin, self.head.softness, 0.0)
         self.allowed = PRESS_FLOOR + PRESS_SOFT * softness[self.solid].mean(1)
 
-    def capture(self, frame: Frame, hand: HandChoice, report: Progress, crop: Crop | None = None) -> Capture:
+    def capture(
+        self, frame: Frame, hand: HandChoice, report: Progress, crop: Crop | None = None, face: int = 0
+    ) -> Capture:
         """See `Engine.capture`."""
         clock = Clock(STAGES, report)
         camera = guess_camera(frame)
         with clock("landmarks"):
-            face, seen = find_people(self.landmarker, frame, crop)
-        if face is None and not seen:
+            shown, seen = find_people(self.landmarker, frame, crop, face)
+        if shown is None and not seen:
             raise NothingFound(f"No face and no hand were found in {frame.source}.", BETTER_PICTURE)
         with clock("head"):
             head = None
-            if face is not None:
-                points = uncovered(face, seen, frame.size).points
-                head = fit_head(self.head, points, camera, occlusion(face, seen))
+            if shown is not None:
+                points = uncovered(shown, seen, frame.size).points
+                head = fit_head(self.head, points, camera, occlusion(shown, seen))
         with clock("hands"):
-            chosen = assign_sides(seen, face, hand)
+            chosen = assign_sides(seen, shown, hand)
             if len(chosen) == 1 and hand in ("auto", "both"):
                 chosen = [_sided(chosen[0], camera)]
-            glances = [None if face is None else look(frame.size, one, face, frame.focal) for one in chosen]
+            glances = [None if shown is None else look(frame.size, one, shown, frame.focal) for one in chosen]
             hands = [self._fit(*pair, camera, head) for pair in zip(chosen, glances, strict=True)]
         surface = None if head is None else Surface(head.vertices, self.solid, self.head.neck_rim)
         with clock("placement"):
@@ -122,8 +125,9 @@ class OpenEngine:
             hands=tuple(_hand_result(one) for one in hands),
             **_contact_state(head, hands),
             params=_params(head, hands),
-            quality=self._quality(face, head, hands, surface, displaced),
+            quality=self._quality(shown, head, hands, surface, displaced),
             timings=clock.seconds,
+            notes=choice_note(shown, face),
         )
 
     def _fit(self, seen: HandLandmarks, glance: Glance | None, camera: Camera, head: HeadFit | None) -> _Hand:
@@ -183,7 +187,8 @@ class OpenEngine:
     def _head_result(self, head: HeadFit, displaced: NDArray, contact: NDArray) -> Head:
         landmarks = self.head.landmarks(head.vertices)[self.head.ibug]
         faces = self.head.faces.astype(np.int32)
-        return Head(head.vertices.astype(np.float32), faces, displaced, contact, landmarks.astype(np.float32))
+        bones = head_skeleton(head.identity, head.global_orient, head.transl)
+        return Head(head.vertices.astype(np.float32), faces, displaced, contact, landmarks.astype(np.float32), bones)
 
     def _quality(self, face: FaceLandmarks | None, head: HeadFit | None, hands: list[_Hand],
                  surface: Surface | None, displaced: NDArray) -> dict[str, float]:
@@ -254,6 +259,7 @@ def _hand_result(hand: _Hand) -> Hand:
         faces=hand_model(hand.seen.side).faces.astype(np.int32),
         contact=hand.contact,
         joints=hand.fit.joints.astype(np.float32),
+        skeleton=hand_skeleton(hand_model(hand.seen.side), hand.fit.parameters),
     )
 
 

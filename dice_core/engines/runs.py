@@ -10,11 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from ..body.bodies import Bodies, Posed, orthographic
+from ..body import flame, mano
+from ..body.bodies import Bodies, Bones, Posed, orthographic
+from ..body.skinned import UPRIGHT, SkinnedModel
+from ..body.skinning import shares
 from ..errors import DiceError
-from ..fit.orthographic import Placement
+from ..fit.orthographic import MIRROR, Placement
 from ..network.model import Prediction
-from ..types import Camera, Hand, Head, Side
+from ..types import Camera, Hand, Head, Side, Skeleton
 
 # The iBUG landmarks in a mirror: jaw, brows, nose, eyes, lips.
 IBUG_MIRROR = np.array([
@@ -78,6 +81,7 @@ def answers(
             "The network's answer has numbers in it that are not finite.", "Convert its checkpoint again; use `exact`."
         )
     posed = bodies.from_parameters(prediction)
+    bones = bodies.bones(prediction)
     displacement = bodies.displacement(prediction.deform)
     scales, shifts = orthographic(np.asarray(prediction.cam_param, np.float64))
     if scales.min() < 1:
@@ -86,6 +90,7 @@ def answers(
     for index, side in enumerate(sides):
         placement = Placement.of_crop(to_picture, size, side == "left", float(scales[index]), shifts[index])
         head, hand = _meshes(prediction, posed, displacement, bodies, index, side, placement, guess)
+        head, hand = _with_bones(head, hand, bones, bodies, index, placement, guess)
         runs.append(Run(side, float(prediction.presence[index, 0]), placement, placement.cameras(guess), head, hand))
     return runs
 
@@ -116,6 +121,30 @@ def _meshes(
     return head, hand
 
 
+def _with_bones(head: Head, hand: Hand, bones: Bones, bodies: Bodies, index: int, placement: Placement, guess: Camera
+                ) -> tuple[Head, Hand]:  # fmt: skip
+    """Both with their skeletons. In a mirror rest is a mirror image too; what is an eye's side, its place says."""
+    upright = UPRIGHT * MIRROR if hand.side == "left" else UPRIGHT
+    shift = placement.points(np.zeros((1, 3)), guess)[0]
+
+    def skeleton(names: Sequence[str], model: SkinnedModel, joints: NDArray, transforms: NDArray) -> Skeleton:
+        return Skeleton(
+            names=tuple(names),
+            parents=np.array(model.parents, np.int32),
+            joints=(joints * upright).astype(np.float32),
+            transforms=transforms * np.append(upright, 1),
+            weights=shares(model.weights),
+        ).moved(placement.rotation, shift)
+
+    _, _, _, one, other = bones.head_joints[index] * upright
+    eyes = ("eye.L", "eye.R") if one[0] > other[0] else ("eye.R", "eye.L")
+    end = ".L" if hand.side == "left" else ".R"
+    heads = skeleton((*flame.BONES[:3], *eyes), bodies.flame, bones.head_joints[index], bones.head_transforms[index])
+    hands = skeleton([name + end for name in mano.BONES], bodies.mano, bones.hand_joints[index],
+                     bones.hand_transforms[index])  # fmt: skip
+    return replace(head, skeleton=heads), replace(hand, skeleton=hands)
+
+
 def _wound(faces: NDArray, mirrored: bool) -> NDArray[np.int32]:
     return np.ascontiguousarray(faces[:, [0, 2, 1]] if mirrored else faces, np.int32)
 
@@ -141,9 +170,5 @@ def one_head(runs: Sequence[Run], counterparts: NDArray) -> tuple[Head, tuple[Ha
             deformation=head.deformation + turn.apply(run.head.deformation[same]).astype(np.float32),
             contact=np.maximum(head.contact, run.head.contact[same]),
         )
-        moved = {
-            name: (turn.apply(getattr(run.hand, name) - there.mean(0)) + here.mean(0)).astype(np.float32)
-            for name in ("vertices", "joints")
-        }
-        hands.append(replace(run.hand, **moved))
+        hands.append(run.hand.moved(turn.as_matrix(), here.mean(0) - turn.apply(there.mean(0))))
     return head, tuple(hands)

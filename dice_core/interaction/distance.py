@@ -135,6 +135,7 @@ def _pseudonormals(vertices: NDArray, faces: NDArray) -> NDArray:
         normals[:, 1 << corner] = at_corners[:, corner]
         normals[:, 7 - (1 << corner)] = at_edges[:, corner]
     normals[:, 7] = at_faces
+    normals[~np.isfinite(normals)] = 0  # of corners that have no angle
     return normals / np.maximum(np.linalg.norm(normals, axis=2, keepdims=True), 1e-12)
 
 

@@ -72,6 +72,11 @@ class Motion:
         """(N, 3) -> (N, 3) metres."""
         return (points - self.pivot) @ self.rotation.T + self.pivot + self.shift
 
+    @property
+    def matrix(self) -> tuple[NDArray, NDArray]:
+        """The same as a (3, 3) rotation about the camera and a (3,) shift."""
+        return self.rotation, self.pivot + self.shift - self.rotation @ self.pivot
+
     def undone(self, points: NDArray) -> NDArray:
         """Where moved points were."""
         return (points - self.pivot - self.shift) @ self.rotation + self.pivot

@@ -48,11 +48,14 @@ class FaceLandmarks:
         0..1, that there is a face.
     features
         (FACE_FEATURES,) of the face model.
+    others
+        How many more faces were found in the picture.
     """
 
     points: NDArray
     score: float
     features: NDArray
+    others: int = 0
 
 
 @dataclass(frozen=True)
@@ -122,10 +125,11 @@ class Landmarker:
         self.iris = load("iris_landmark")
         self.palm_detector, self.hand_mesh = load("palm_detection_full"), load("hand_landmark_full", *HAND_TENSORS)
 
-    def faces(self, pixels: NDArray[np.uint8]) -> list[FaceLandmarks]:
-        """Every face in an (h, w, 3) uint8 RGB picture, largest first."""
+    def faces(self, pixels: NDArray[np.uint8], everywhere: bool = False) -> list[FaceLandmarks]:
+        """Every face in an (h, w, 3) uint8 RGB picture, largest first; small ones beside large ones only if told."""
         found: list[FaceLandmarks] = []
-        for regions in ([whole(pixels)], tiles(pixels)):
+        parts = [whole(pixels)], tiles(pixels)
+        for regions in [sum(parts, [])] if everywhere else parts:
             boxes = self._detect_faces(pixels, regions)
             found = [face for box in boxes if (face := self._face(pixels, box)) is not None]
             if found:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DiceError
+from ..errors import DiceError, NothingFound
 from ..types import SIDES, Crop, Frame, HandChoice, Side
 from .litert import FaceLandmarks, HandLandmarks, Landmarker
 
@@ -20,20 +20,45 @@ SURE = 0.9  # of its side, a hand is not taken for the other one
 
 
 def find_people(
-    landmarker: Landmarker, frame: Frame, crop: Crop | None = None
+    landmarker: Landmarker, frame: Frame, crop: Crop | None = None, number: int = 0
 ) -> tuple[FaceLandmarks | None, list[HandLandmarks]]:
-    """The largest face and every hand, in pixels of the full picture; with a crop, those that are seen in it.
+    """One face and every hand, in pixels of the full picture; with a crop, of those that are seen in it.
+
+    The face is the largest one, or with a number the one that many from the left, which is 1.
 
     Raises
     ------
     DiceError
         When the crop shows nothing of the picture.
+    NothingFound
+        When there are fewer faces than the number says.
     """
     pixels, corner = _part(frame, crop)
-    faces = landmarker.faces(pixels)
-    hands = landmarker.hands(pixels, faces[0].points if faces else None)
-    face = replace(faces[0], points=(faces[0].points + corner) * frame.scale) if faces else None
+    faces = landmarker.faces(pixels, everywhere=number != 0)
+    if number == 0 and len(faces) > 1:  # so that they are counted as they will be when the user chooses one
+        faces = landmarker.faces(pixels, everywhere=True)
+    face = _numbered(faces, number, frame.source) if number else next(iter(faces), None)
+    hands = landmarker.hands(pixels, None if face is None else face.points)
+    if face is not None:
+        face = replace(face, points=(face.points + corner) * frame.scale, others=len(faces) - 1)
     return face, [replace(hand, points=(hand.points + corner) * frame.scale) for hand in hands]
+
+
+def _numbered(faces: list[FaceLandmarks], number: int, source: str) -> FaceLandmarks:
+    if not 1 <= number <= len(faces):
+        found = "no face was" if not faces else "1 face was" if len(faces) == 1 else f"{len(faces)} faces were"
+        raise NothingFound(
+            f"Face {number} was asked for, but {found} found in {source}.",
+            "Choose a number that is there, counted from the left, or 0 for the largest.",
+        )
+    return sorted(faces, key=lambda face: float(face.points[:, 0].mean()))[number - 1]
+
+
+def choice_note(face: FaceLandmarks | None, number: int) -> tuple[str, ...]:
+    """For `Capture.notes`: that there were others, unless the user has chosen one."""
+    if face is None or number or not face.others:
+        return ()
+    return (f"{face.others + 1} faces were found; the largest was captured. Choose another with Face.",)
 
 
 def _part(frame: Frame, crop: Crop | None) -> tuple[NDArray[np.uint8], NDArray]:

@@ -14,7 +14,7 @@ from typing import Any
 from torch import Tensor, isfinite
 
 from ..body.kinds import KINDS, NETWORK, NETWORK_FILE, where_from
-from ..errors import DiceError, NotInstalled
+from ..errors import DiceError, ModelsMissing
 from ..files import atomic
 from ..untrusted.archive import Archive, mapped
 from ..untrusted.mistaken import START, refuse_mistaken
@@ -57,7 +57,7 @@ def load(path: Path) -> DiceNetwork:
     """The network of a converted checkpoint (its folder will do), or of any that `read` reads. Raises DiceError."""
     file = path / NETWORK_FILE if path.is_dir() else path
     if not file.exists():
-        raise NotInstalled(f"The dice engine needs {KINDS[NETWORK].title}.", where_from(NETWORK))
+        raise ModelsMissing(f"The dice engine needs {KINDS[NETWORK].title}.", where_from(NETWORK))
     checkpoint = read_converted(file) if path.is_dir() else read(file)
     network = DiceNetwork.from_state_dict(checkpoint.tensors, checkpoint.heads, checkpoint.layer_norm_eps)
     return network.float()

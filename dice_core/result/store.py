@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -13,11 +14,14 @@ from numpy.typing import NDArray
 
 from ..errors import DiceError
 from ..files import UNREADABLE, atomic
-from ..types import SIDES, Camera, Capture, Hand, Head
+from ..types import SIDES, Camera, Capture, Hand, Head, Skeleton
 
 SCHEMA = 1
 HEAD_KEYS = ("vertices", "faces", "deformation", "contact", "landmarks")
 HAND_KEYS = ("vertices", "faces", "contact", "joints")
+BONE_KEYS = ("names", "parents", "joints", "transforms", "weights")
+MOST_BYTES = 1 << 28  # of a capture unpacked; what says more was not made by us
+WHOLE = 1e-3  # by which the weights of a vertex may miss 1
 GROUPS: dict[str, Callable[[NDArray], Any]] = {"params": np.asarray, "quality": float, "timings": float}
 
 
@@ -39,16 +43,25 @@ def to_arrays(capture: Capture) -> dict[str, NDArray]:
     if camera.ortho is not None:
         arrays["camera_ortho"] = np.asarray(camera.ortho, np.float32)
     if capture.head is not None:
-        arrays |= {f"head_{key}": getattr(capture.head, key) for key in HEAD_KEYS}
+        arrays |= _mesh_arrays("head", HEAD_KEYS, capture.head)
     for hand in capture.hands:
-        arrays |= {f"hand_{hand.side}_{key}": getattr(hand, key) for key in HAND_KEYS}
+        arrays |= _mesh_arrays(f"hand_{hand.side}", HAND_KEYS, hand)
     for name, value in capture.params.items():
         arrays[f"params_{name}"] = value
     if capture.notes:
         arrays["notes"] = np.array(capture.notes)
+    if capture.picture:
+        arrays["picture"] = np.frombuffer(capture.picture, np.uint8)
     for prefix in ("quality", "timings"):
         arrays |= {f"{prefix}_{name}": np.float32(value) for name, value in getattr(capture, prefix).items()}
     return {key: np.asarray(value) for key, value in arrays.items()}
+
+
+def _mesh_arrays(name: str, keys: tuple[str, ...], mesh: Head | Hand) -> dict[str, Any]:
+    arrays = {f"{name}_{key}": getattr(mesh, key) for key in keys}
+    if mesh.skeleton is not None:
+        arrays |= {f"{name}_bone_{key}": np.asarray(getattr(mesh.skeleton, key)) for key in BONE_KEYS}
+    return arrays
 
 
 def from_arrays(arrays: Mapping[str, NDArray]) -> Capture:
@@ -77,8 +90,14 @@ def _assemble(arrays: Mapping[str, NDArray]) -> Capture:
     def floats(key: str) -> NDArray[np.float32]:
         return np.asarray(arrays[key], np.float32)
 
-    def part(prefix: str, keys: tuple[str, ...]) -> dict[str, NDArray]:
-        return {key: arrays[f"{prefix}_{key}"].astype(np.int32 if key == "faces" else np.float32) for key in keys}
+    def part(prefix: str, keys: tuple[str, ...]) -> dict[str, Any]:
+        mesh = {key: arrays[f"{prefix}_{key}"].astype(np.int32 if key == "faces" else np.float32) for key in keys}
+        return mesh | {"skeleton": skeleton(f"{prefix}_bone") if f"{prefix}_bone_names" in arrays else None}
+
+    def skeleton(prefix: str) -> Skeleton:
+        names = tuple(str(name) for name in arrays[f"{prefix}_names"])
+        parents = np.asarray(arrays[f"{prefix}_parents"], np.int32)
+        return Skeleton(names, parents, *(floats(f"{prefix}_{key}") for key in BONE_KEYS[2:]))
 
     width, height = (int(value) for value in arrays["image_size"])
     perspective = str(arrays["camera_model"]) == "perspective"
@@ -101,6 +120,7 @@ def _assemble(arrays: Mapping[str, NDArray]) -> Capture:
         contact_state=str(arrays["contact_state"]),  # type: ignore[arg-type]
         contact_probability=float(arrays["contact_probability"]),
         notes=tuple(str(note) for note in arrays.get("notes", ())),
+        picture=np.asarray(arrays.get("picture", ()), np.uint8).tobytes(),
         **groups,
     )
 
@@ -122,9 +142,24 @@ def _check_mesh(name: str, keys: tuple[str, ...], mesh: Head | Hand) -> None:
     _check_arrays(name, {key: shapes[key] for key in keys}, mesh)
     if mesh.faces.size and (mesh.faces.min() < 0 or mesh.faces.max() >= vertices):
         raise DiceError(f"{name}_faces names vertices that do not exist.", "Capture the picture again.")
+    if mesh.skeleton is not None:
+        _check_skeleton(f"{name}_bone", mesh.skeleton, vertices)
 
 
-def _check_arrays(name: str, shapes: Mapping[str, tuple[int, ...]], holder: Camera | Head | Hand) -> None:
+def _check_skeleton(name: str, skeleton: Skeleton, vertices: int) -> None:
+    bones = len(skeleton.names)
+    shapes = {"parents": (bones,), "joints": (bones, 3), "transforms": (bones, 4, 4), "weights": (vertices, bones)}
+    _check_arrays(name, shapes, skeleton)
+    faults = {
+        "names": len(set(skeleton.names)) != bones or not all(skeleton.names),
+        "parents": (skeleton.parents < -1).any() or (skeleton.parents >= np.arange(bones)).any(),
+        "weights": (skeleton.weights < 0).any() or (np.abs(skeleton.weights.sum(1) - 1) > WHOLE).any(),
+    }
+    for key in (key for key, wrong in faults.items() if wrong):
+        raise DiceError(f"{name}_{key} does not describe a skeleton.", "Capture the picture again.")
+
+
+def _check_arrays(name: str, shapes: Mapping[str, tuple[int, ...]], holder: Camera | Head | Hand | Skeleton) -> None:
     for key, shape in shapes.items():
         array = getattr(holder, key)
         if array.shape != shape:
@@ -136,18 +171,14 @@ def _check_arrays(name: str, shapes: Mapping[str, tuple[int, ...]], holder: Came
 def save(path: Path, capture: Capture) -> None:
     """Write a capture; the file appears whole or not at all."""
     with atomic(Path(path)) as temporary, open(temporary, "wb") as file:
-        _write(file, capture)
+        np.savez_compressed(file, **to_arrays(capture))  # type: ignore[arg-type]
 
 
 def to_bytes(capture: Capture) -> bytes:
-    """A capture as the contents of its file."""
+    """A capture packed up, as small as its file and twice as fast; `from_bytes` reads it."""
     file = io.BytesIO()
-    _write(file, capture)
-    return file.getvalue()
-
-
-def _write(file: IO[bytes], capture: Capture) -> None:
-    np.savez_compressed(file, **to_arrays(capture))  # type: ignore[arg-type]
+    np.savez(file, **to_arrays(capture))  # type: ignore[arg-type]
+    return zlib.compress(file.getbuffer(), 1)
 
 
 def load(path: Path) -> Capture:
@@ -163,7 +194,11 @@ def load(path: Path) -> Capture:
 
 def from_bytes(data: bytes, name: str) -> Capture:
     """The capture that `to_bytes` wrote; errors speak of it as `name`."""
-    return _read(io.BytesIO(data), name)
+    try:
+        unpacked = zlib.decompressobj().decompress(data, MOST_BYTES)
+    except zlib.error:
+        unpacked = b""
+    return _read(io.BytesIO(unpacked), name)
 
 
 def _read(file: IO[bytes], name: str) -> Capture:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the worker runs
 
 from dice_core.paths import MARKER, ROOT, runtime_dir
-from dice_core.types import Camera, Capture, Frame, Hand, Head
+from dice_core.types import Camera, Capture, Frame, Hand, Head, Skeleton
 
 SAMPLE = Path(__file__).parent.parent / "data" / "sample.jpg"
 
@@ -127,7 +127,7 @@ def make_capture() -> Callable[..., Capture]:
 
     def make(
         *, head: bool = True, sides: tuple[str, ...] = ("right",), orthographic: bool = False, both: bool = False,
-        notes: tuple[str, ...] = (),
+        notes: tuple[str, ...] = (), bones: bool = True,
     ) -> Capture:  # fmt: skip
         random = np.random.default_rng(5)
         camera = Camera(
@@ -139,8 +139,8 @@ def make_capture() -> Callable[..., Capture]:
             engine="open",
             source="Foto – größer.jpg",
             camera=camera,
-            head=_head(random) if head else None,
-            hands=tuple(_hand(random, side) for side in sides),
+            head=_head(random, bones) if head else None,
+            hands=tuple(_hand(random, side, bones) for side in sides),
             contact_state="touch" if head and sides else "no-hand" if head else "no-head",
             contact_probability=0.75,
             frame=7,
@@ -161,13 +161,22 @@ def _mesh(random: np.random.Generator, count: int) -> dict[str, NDArray]:
     }
 
 
-def _head(random: np.random.Generator) -> Head:
+def _skeleton(random: np.random.Generator, count: int) -> Skeleton:
+    transforms = np.tile(np.eye(4), (3, 1, 1))
+    transforms[:, :3] = random.normal(size=(3, 3, 4))
+    numbers = random.normal(size=(3, 3)), transforms, random.dirichlet(np.ones(3), count)
+    return Skeleton(("hand.R", "größer", "c"), np.int32([-1, 0, 1]), *map(np.float32, numbers))
+
+
+def _head(random: np.random.Generator, bones: bool) -> Head:
     return Head(
         **_mesh(random, 50),
         deformation=np.float32(random.normal(0, 0.003, (50, 3))),
         landmarks=np.float32(random.normal(0, 0.1, (68, 3))),
+        skeleton=_skeleton(random, 50) if bones else None,
     )
 
 
-def _hand(random: np.random.Generator, side: str) -> Hand:
-    return Hand(side=side, **_mesh(random, 30), joints=np.float32(random.normal(0, 0.05, (21, 3))))
+def _hand(random: np.random.Generator, side: str, bones: bool) -> Hand:
+    joints = np.float32(random.normal(0, 0.05, (21, 3)))
+    return Hand(side=side, **_mesh(random, 30), joints=joints, skeleton=_skeleton(random, 30) if bones else None)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A Python that only pretends: answers what the installer runs, from the settings in FAKE_PYTHON (a JSON file).
 
-Settings: `pip` and `ensurepip` (has it), `minor`, `fail` (what pip says before it fails), `hang` (a package whose
-installation never ends), `wheel` (what a download gives), `without` (packages that cannot be found), `broken` (what
-the self-test finds wrong). Every call is added to `calls` beside the settings.
+Settings: `pip` and `ensurepip` (has it), `pip_version`, `minor`, `fail` (what pip says before it fails), `hang` (a
+package whose installation never ends), `wheel` (what a download gives), `without` (packages that cannot be found),
+`broken` (what the self-test finds wrong). Every call is added to `calls` beside the settings.
 """
 
 import json
@@ -39,6 +39,8 @@ def pip():
         if settings.get("fail"):
             sys.exit(settings["fail"])
         print(f"Collecting {name}\n  Downloading {name}-1.0-py3-none-any.whl (1.5 MB)", flush=True)
+        if "--progress-bar=raw" in arguments:
+            print("Progress 0 of 15000000\nProgress 7600000 of 15000000", flush=True)
         (python.parent.parent / f"half-{name}").touch()
         if settings.get("hang") == name:
             time.sleep(60)
@@ -56,7 +58,7 @@ def selftest():
 
 if arguments[0] == "-c":
     minor = settings.get("minor", [3, 11])
-    pip_version = 24.0 if settings.get("pip", True) else 0.0
+    pip_version = settings.get("pip_version", 24.0) if settings.get("pip", True) else 0.0
     print(json.dumps([__file__, minor, "3.11.0", pip_version, True, settings.get("ensurepip", True)]))
 elif arguments[1] == "venv":
     venv()

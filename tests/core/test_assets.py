@@ -46,7 +46,13 @@ LANDMARKS = {
     "ibug68": ((68,), "int16"),
     "softness": ((4570,), "float32"),
 }
-FILES = {"head": HEAD, "hand": HAND, "landmarks": LANDMARKS}
+HEAD_RIG = {
+    "parents": ((5,), "int8"),
+    "weights": ((4570, 5), "float16"),
+    "joints": ((5, 3), "float32"),
+    "joints_identity": ((60, 5, 3), "float32"),
+}
+FILES = {"head": HEAD, "hand": HAND, "landmarks": LANDMARKS, "head_rig": HEAD_RIG}
 RIMS = {"head": "neck_rim", "hand": "wrist_rim"}
 
 
@@ -123,6 +129,21 @@ def test_the_eyeballs_follow_the_eyes() -> None:
     turned = head["eye_weights"].astype(float).sum(1)
     assert (turned[head["part"] == EYEBALL] > 0.95).all()
     assert turned[np.isin(head["part"], (MOUTH, TONGUE, EYE_CAVITY))].max() < 0.01
+
+
+def test_the_bones_of_the_head() -> None:
+    """They agree with what head.npz has of the same rig; what only they have is the jaw."""
+    head, rig = load("head"), load("head_rig")
+    names, weights = [str(name) for name in rig["names"]], rig["weights"].astype(float)
+    assert names == ["neck", "head", "jaw", "eye.L", "eye.R"] and rig["parents"].tolist() == [-1, 0, 1, 1, 1]
+    assert np.allclose(weights.sum(1), 1, atol=1e-3) and weights.min() >= 0
+    assert np.abs(weights[:, 3:] - head["eye_weights"]).max() < 0.035, "eyeballs are rigid"
+    assert (weights[:, 0] - head["neck_weights"].astype(float).sum(1)).min() > -2e-3, "with the shoulders' share"
+    assert np.isin(weights[head["part"] == EYEBALL], (0, 1)).all()
+    assert (weights[head["part"] == TONGUE, 2] > 0.85).all()
+    for bone in ("head", "eye.L", "eye.R"):
+        known = head["bone_heads"][list(head["bone_names"]).index(bone)]
+        assert np.linalg.norm(rig["joints"][names.index(bone)] - known) < 5e-4
 
 
 def test_identity_components_are_standard_deviations() -> None:

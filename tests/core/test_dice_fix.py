@@ -12,10 +12,13 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed (install_deps.py --engine dice)")
 
 from dice_core.body.kinds import converted  # noqa: E402
-from dice_core.engines.dice import FIX, SOFTNESS, STAGES, DiceEngine  # noqa: E402
+from dice_core.engines.contact import SOFTNESS  # noqa: E402
+from dice_core.engines.dice import FIX, STAGES, DiceEngine  # noqa: E402
+from dice_core.errors import DiceError  # noqa: E402
 from dice_core.evaluate.plausibility import judge  # noqa: E402
 from dice_core.paths import models_dir  # noqa: E402
-from dice_core.result.store import to_arrays  # noqa: E402
+from dice_core.pipeline import Pipeline  # noqa: E402
+from dice_core.result.store import from_arrays, to_arrays  # noqa: E402
 from dice_core.types import Capture, Frame, silent  # noqa: E402
 from tests.core.bodies.official_files import hand_ball, head_ball  # noqa: E402
 
@@ -146,6 +149,20 @@ def test_nonsense_ends_with_no_penetration_and_says_so(engines, sample_frame):
     assert on.quality["penetration_mm"] <= 2 and deepest(on) <= 2
     assert any("Contact was fixed" in note and "so far that this result is doubtful" in note for note in on.notes)
     assert np.isfinite(on.hands[0].vertices).all() and np.isfinite(on.head.deformation).all()
+
+
+def test_afterwards_it_is_the_same_as_at_once(engines, official_models, sample_frame, monkeypatch):
+    off, on = (engines[fix].capture(sample_frame, "both", silent, CROP) for fix in (False, True))
+    monkeypatch.setenv("DICE_MODELS", str(official_models))
+    after = Pipeline().fix_contact(from_arrays(to_arrays(off)))
+    assert np.array_equal(after.head.deformation, on.head.deformation)
+    assert not np.array_equal(off.hands[0].vertices, on.hands[0].vertices)
+    for one, other in zip(after.hands, on.hands, strict=True):
+        assert np.array_equal(one.vertices, other.vertices) and np.array_equal(one.contact, other.contact)
+    assert sorted(after.notes) == sorted(on.notes)
+    assert {name: on.quality[name] for name in after.quality} == pytest.approx(after.quality)
+    with pytest.raises(DiceError, match="open engine brings hands to the skin itself"):
+        Pipeline().fix_contact(replace(off, engine="open"))
 
 
 def test_softness_is_the_users(engines, runtime, official_models, tmp_path):

@@ -173,3 +173,11 @@ def test_it_agrees_with_libigl_on_the_head():
     assert np.abs(np.abs(nearest.distance) - np.abs(expected)).max() < 1e-12
     assert np.abs(nearest.point - point).max(1) == pytest.approx(np.zeros(len(points)), abs=1e-9)
     assert ((nearest.distance > 0) == (expected > 0)).all()
+
+
+def test_a_corner_without_an_angle_has_no_direction():
+    """Two corners at one place, as in a mesh that fell in."""
+    vertices = np.array([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 0]])
+    nearest = Surface(vertices, np.array([[0, 1, 2], [0, 3, 1]])).nearest(np.array([[0.0, 0, 1], [-1.0, -1, 0]]))
+    assert np.isfinite(nearest.normal).all()
+    assert np.abs(nearest.distance) == pytest.approx([1, 2**0.5])

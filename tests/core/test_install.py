@@ -84,6 +84,18 @@ def test_installs_then_does_nothing(world: World) -> None:
     assert len(world.calls) == before
 
 
+@pytest.mark.parametrize("version", [24.0, 24.1])
+def test_bytes_are_counted_where_pip_tells_them(world: World, version: float) -> None:
+    world.set(pip_version=version)
+    world.install()
+    counted = dict(reversed(said) for said in world.said if said[1].startswith("Fetching open.txt, "))
+    if version < 24.1:
+        assert not counted and all("--progress-bar=off" in call for call in world.pips())
+        return
+    assert list(counted) == ["Fetching open.txt, 0 of 15 MB", "Fetching open.txt, 8 of 15 MB"]
+    assert counted["Fetching open.txt, 0 of 15 MB"] < counted["Fetching open.txt, 8 of 15 MB"]
+
+
 def test_every_package_is_installed_with_its_hash(world: World) -> None:
     world.install(dev=True, blender=True)
     for call in world.pips():
@@ -170,8 +182,9 @@ def test_the_second_of_two_finds_it_done(world: World) -> None:
 def test_failed_addition_leaves_what_worked(world: World) -> None:
     world.install()
     world.set(fail="ERROR: Connection refused")
-    with pytest.raises(DiceError, match="network cannot be reached"):
+    with pytest.raises(DiceError, match="network cannot be reached") as caught:
         world.install(engine="dice", device="cpu")
+    assert str(caught.value.__cause__) == "ERROR: Connection refused"
     assert world.complete() and not world.complete(engine="dice")
     (world.target / "python" / "half-torch").touch()
     world.set()
@@ -229,6 +242,29 @@ def test_changed_lock_file_renews_the_environment(
     world.install()
     assert world.complete(dev=True)  # what was there before is renewed with it
     assert not (world.target / "python" / "old").exists()
+
+
+def test_what_another_version_installed_is_called_outdated(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert plan.outdated(world.target) == ""
+    world.install(engine="dice", device="cpu", dev=True)
+    assert plan.outdated(world.target) == ""
+    locks = tmp_path / "locks"
+    shutil.copytree(environment.LOCKS, locks)
+    monkeypatch.setattr(environment, "LOCKS", locks)
+    assert plan.outdated(world.target) == ""
+    (locks / "dice.txt").write_text("torch==9.9\n")
+    assert "This version needs other libraries" in plan.outdated(world.target)
+    marker = json.loads((world.target / MARKER).read_text())
+    (world.target / MARKER).write_text(json.dumps(marker | {"program": "0.0.1"}))
+    assert "Version 0.0.1 installed it" in plan.outdated(world.target)
+    world.install()
+    assert plan.outdated(world.target) == ""
+    (world.target / "models" / "first.tflite").unlink()
+    assert "first.tflite" in plan.outdated(world.target)
+    (world.target / MARKER).write_text("{")
+    assert "damaged" in plan.outdated(world.target)
 
 
 def test_marker_of_another_version_is_understood(world: World) -> None:
@@ -366,6 +402,23 @@ def test_self_test_lists_research_packages_that_somebody_installed(
     (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: pytorch3d\nVersion: 0.7.9\n")
     monkeypatch.syspath_prepend(tmp_path)
     assert selftest.research()["pytorch3d"] == "0.7.9"
+
+
+@pytest.mark.parametrize(("cause", "told"), [(None, ""), (RuntimeError("pip: 1\npip: 2"), "pip: 1\npip: 2\n")])
+def test_what_lies_behind_an_error_is_told_before_it(
+    cause: Exception | None, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import install_deps
+
+    def work() -> None:
+        raise DiceError("It broke.", "Mend it.") from cause
+
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        assert install_deps.guarded(work) == 1
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert capsys.readouterr().err == f"{told}Error: It broke. Mend it.\n"
 
 
 def test_wrong_use_is_exit_code_2() -> None:

@@ -35,6 +35,8 @@ MESSAGES = [
     protocol.Result(5),
     protocol.Failure(4, "MediaError", "What\nhappened.", "What to do."),
     protocol.CaptureRequest(5, "dice", path="a.png", crop=[10.5, 20.0, 300.0], precision="fast", fix_contact=True),
+    protocol.CaptureRequest(6, path="a.mp4", frame=0, face=2),
+    protocol.FixRequest(7, {"head_vertices": ARRAYS["empty"]}),
 ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import zipfile
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -46,12 +46,19 @@ CASES = {
     "no hand": {"sides": ()},
     "two hands": {"sides": ("right", "left")},
     "left hand": {"sides": ("left",)},
+    "without bones, as before there were any": {"bones": False, "sides": ("right", "left")},
 }
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_round_trip(case, make_capture, tmp_path):
     capture = make_capture(**CASES[case])
+    store.save(tmp_path / "a.npz", capture)
+    assert_same(capture, store.load(tmp_path / "a.npz"))
+
+
+def test_a_movies_frame_goes_along(make_capture, tmp_path):
+    capture = replace(make_capture(), picture=bytes(range(256)) + b"\0")
     store.save(tmp_path / "a.npz", capture)
     assert_same(capture, store.load(tmp_path / "a.npz"))
 
@@ -115,6 +122,20 @@ BROKEN = {
     "vertex NaN": lambda a: a["head_vertices"].__setitem__((3, 1), np.nan),
     "deformation infinite": lambda a: a["head_deformation"].__setitem__((3, 1), np.inf),
     "joint NaN": lambda a: a["hand_right_joints"].__setitem__((3, 1), np.nan),
+    "four names of three bones": lambda a: a.update(head_bone_names=np.array(["a", "b", "c", "d"])),
+    "two bones of one name": lambda a: a.update(head_bone_names=np.array(["a", "b", "a"])),
+    "a bone without a name": lambda a: a.update(head_bone_names=np.array(["a", "", "c"])),
+    "names of no shape": lambda a: a.update(head_bone_names=np.array("abc")),
+    "no parents": lambda a: a.pop("hand_right_bone_parents"),
+    "a parent behind its child": lambda a: a.update(hand_right_bone_parents=np.int32([-1, 2, 0])),
+    "a bone that is its own parent": lambda a: a.update(hand_right_bone_parents=np.int32([-1, 1, 0])),
+    "a parent before all": lambda a: a.update(hand_right_bone_parents=np.int32([-1, -2, 0])),
+    "joints (B, 2)": lambda a: a.update(head_bone_joints=a["head_bone_joints"][:, :2]),
+    "transforms (B, 3, 4)": lambda a: a.update(head_bone_transforms=a["head_bone_transforms"][:, :3]),
+    "transform NaN": lambda a: a["head_bone_transforms"].__setitem__((1, 2, 3), np.nan),
+    "weights of another mesh": lambda a: a.update(head_bone_weights=a["hand_right_bone_weights"]),
+    "weights that do not sum to 1": lambda a: a["head_bone_weights"].__setitem__((5, 1), 0.9),
+    "a negative weight": lambda a: a["head_bone_weights"].__setitem__((7, slice(None)), [-0.5, 1, 0.5]),
     "camera of 2 x 2": lambda a: a.update(camera_matrix=np.eye(2, dtype=np.float32)),
     "camera NaN": lambda a: a["camera_matrix"].__setitem__((0, 0), np.nan),
     "text for numbers": lambda a: a.update(head_vertices=np.array(["a"] * 50)),

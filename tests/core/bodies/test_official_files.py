@@ -252,6 +252,15 @@ def test_files_and_folders_in_any_order(made_up: Path, tmp_path: Path):
     assert set(again.converted) == set(OFFICIAL.values()) and again.missing == ["network"]
 
 
+def test_the_progress_names_each_file_and_rises(made_up: Path, tmp_path: Path):
+    told = []
+    convert([made_up], tmp_path, report=lambda *news: told.append(news))
+    names = [path.name for path in made_up.iterdir()]
+    assert {stage for stage, _ in told} == {f"{verb} {name}" for verb in ("Reading", "Converting") for name in names}
+    fractions = [fraction for _, fraction in told]
+    assert fractions == sorted(set(fractions)) and 0 <= fractions[0] and fractions[-1] < 1
+
+
 def test_what_was_converted_loads(made_up: Path, tmp_path: Path):
     convert([made_up], tmp_path)
     for file, key in OFFICIAL.items():
