@@ -15,6 +15,7 @@ With the extension installed from a file, in Blender's Python console::
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,21 +24,30 @@ import bpy
 from ..dice_core.result import store
 from ..dice_core.types import Capture, Crop, Progress, silent
 from . import batch_job, capture_job, jobs, preferences
-from .scene import photo
-from .scene.build import build, parts, rebuild
+from .scene import footage, photo
+from .scene.armature import rig
+from .scene.bake import bake_photo
+from .scene.build import build, parts, photograph, rebuild
+from .scene.export import export_copy
+from .scene.expressions import add_expressions
 from .scene.kept import kept
+from .scene.projection import project_photo
 
-__all__ = ["batch", "capture", "import_capture", "kept", "parts", "reset", "save"]
+__all__ = [
+    "add_expressions", "bake_photo", "batch", "capture", "export_copy", "fix_contact", "import_capture", "kept",
+    "parts", "project_photo", "reset", "rig", "save",
+]  # fmt: skip
 
 
 def capture(
-    picture: str | Path | bpy.types.Image,
+    picture: footage.Source,
     *,
     engine: str = "open",
     hand: str = "auto",
     crop: Crop | None = None,
     precision: str = "exact",
     fix_contact: bool = False,
+    face: int = 0,
     scene: bpy.types.Scene | None = None,
     report: Progress = silent,
 ) -> bpy.types.Collection:
@@ -46,7 +56,8 @@ def capture(
     Parameters
     ----------
     picture
-        A picture file, or an image in Blender.
+        A picture file, or `(movie file, index of the frame)`, the first is 0; or what is in Blender: an image, a movie
+        clip at the scene's current frame, an image or movie strip at the playhead of its own scene.
     engine
         `open`, or `dice`: the official network, once its files were converted (`python -m dice_core convert`).
     hand
@@ -57,6 +68,8 @@ def capture(
         Of the dice engine: `exact`, or `fast` for TF32 on GPUs that have it.
     fix_contact
         Of the dice engine: bring hands that touch to the skin.
+    face
+        Which of several faces, the leftmost is 1; 0 for the largest.
     scene
         Where to put the result; the context's scene when left out.
     report
@@ -72,9 +85,9 @@ def capture(
     DiceError
         With a message and a remedy: no runtime, no such picture, nothing found in it, ...
     """
-    chosen = photo.from_image(picture) if isinstance(picture, bpy.types.Image) else photo.from_path(picture)
-    request = capture_job.Request(engine, hand, crop, precision, fix_contact)
-    result = capture_job.run(chosen, request, runtime=preferences.runtime(), report=report)
+    chosen = footage.photo_of(picture, scene or bpy.context.scene)
+    request = capture_job.Request(engine, hand, crop, precision, fix_contact, face)
+    result = capture_job.run(capture_job.asking(chosen, request), runtime=preferences.runtime(), report=report)
     return import_capture(result, chosen, scene=scene)
 
 
@@ -126,7 +139,8 @@ def import_capture(
     result
         A result file (.npz) or a capture in memory.
     picture
-        The photograph to show behind. When left out, a file of the right name beside the result file is taken.
+        The photograph to show behind. When left out, a file of the right name beside the result file is taken; of a
+        movie the result holds the frame.
     scene
         Where to put the result; the context's scene when left out.
     pack
@@ -162,13 +176,18 @@ def import_capture(
 def save(collection: bpy.types.Collection, path: str | Path) -> Path:
     """Write the result that a capture's collection was built from; gives the file, an .npz.
 
+    Of a movie, the frame is taken from what the camera shows.
+
     Raises
     ------
     DiceError
         When the collection holds none, or the file cannot be written; no half file is left then.
     """
     file = Path(bpy.path.abspath(str(path))).absolute()
-    store.save(file, kept(collection))
+    result, image = kept(collection), photograph(collection)
+    if _is_movie(result.source) and image and image.packed_file and tuple(image.size) == result.camera.image_size:
+        result = replace(result, picture=image.packed_file.data)
+    store.save(file, result)
     return file
 
 
@@ -183,6 +202,27 @@ def reset(collection: bpy.types.Collection, *, scene: bpy.types.Scene | None = N
     rebuild(collection, scene or bpy.context.scene)
 
 
+def fix_contact(
+    collection: bpy.types.Collection, *, scene: bpy.types.Scene | None = None, report: Progress = silent
+) -> None:
+    """Bring the hands of a dice engine's capture to the skin that they touch; its objects are made anew.
+
+    Raises
+    ------
+    DiceError
+        When another engine made the capture, or an official file is missing; nothing has changed then.
+    """
+    ask = capture_job.fixing(kept(collection))
+    fixed = capture_job.run(ask, runtime=preferences.runtime(), report=report)
+    rebuild(collection, scene or bpy.context.scene, fixed)
+
+
 def _beside(result: Path, source: str) -> Path | None:
+    if _is_movie(source):  # which cannot be shown as it is
+        return None
     candidate = result.parent / Path(source).name
     return candidate if source and candidate.is_file() else None
+
+
+def _is_movie(source: str) -> bool:
+    return Path(source).suffix.lower() in bpy.path.extensions_movie

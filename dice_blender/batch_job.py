@@ -10,13 +10,12 @@ from pathlib import Path
 import bpy
 
 from ..dice_core.errors import Cancelled, DiceError
+from ..dice_core.media import KINDS
 from ..dice_core.types import Capture
 from . import capture_job
 from .capture_job import CaptureJob, Request
 from .scene import naming, photo
 from .scene.build import build
-
-KINDS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")  # of files that the runtime reads
 
 
 @dataclass
@@ -95,9 +94,8 @@ class BatchJob:
 
     def _begin(self, path: Path) -> None:
         picture = photo.from_path(path)
-        self._job = CaptureJob(
-            picture, self._request, runtime=self._runtime, done=lambda capture: self._done(picture, capture)
-        )
+        ask = capture_job.asking(picture, self._request)
+        self._job = CaptureJob(ask, runtime=self._runtime, done=lambda capture: self._done(picture, capture))
 
     def _show(self) -> None:
         self.stage = f"{self._count + 1} of {self.total}: {self._job.stage}"

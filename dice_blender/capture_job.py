@@ -18,7 +18,10 @@ from ..dice_core.errors import Cancelled, DiceError, WorkerDied
 from ..dice_core.result.store import from_arrays
 from ..dice_core.types import Capture, Crop, Progress, silent
 from . import jobs
+from .occupied import occupied
 from .scene.photo import Photo
+
+Ask = Callable[[Client], object]  # sends the worker what is wanted of it
 
 PATIENCE = 2.0  # seconds the worker may take to obey a cancel before it is ended
 IDLE = 300.0  # seconds after the last capture until the worker ends
@@ -33,30 +36,33 @@ class Request:
     crop: Crop | None = None
     precision: str = "exact"
     fix_contact: bool = False
+    face: int = 0
 
 
 @dataclass
 class Warm:
-    """The worker process, and the runtime folder that it was started from."""
+    """The worker process, the runtime folder that it was started from, and what the one before it logged."""
 
     client: Client | None = None
     runtime: Path | None = None
     greeted: bool = False
+    log_before: str = ""
 
 
 warm = Warm()
 
 
 class CaptureJob:
-    """One capture; `done` gets the result in Blender's main thread. See `jobs.Job`."""
+    """One answer of the worker; `done` gets it in Blender's main thread. See `jobs.Job`."""
 
     belongs_to_file = True
 
-    def __init__(self, photo: Photo, request: Request, *, runtime: Path, done: Callable[[Capture], None]) -> None:
-        self.photo, self.request, self.done = photo, request, done
+    def __init__(self, ask: Ask, *, runtime: Path, done: Callable[[Capture], None]) -> None:
+        self.ask, self.done = ask, done
         self.stage, self.fraction, self.cancelling = "Starting", 0.0, False
         self.client = _ready(runtime)
         self._submitted = False
+        self._result: Capture | None = None
         self._deadline = float("inf")
         if warm.greeted:
             self._submit()
@@ -79,7 +85,7 @@ class CaptureJob:
         release()
 
     def _submit(self) -> None:
-        submit(self.client, self.photo, self.request)
+        self.ask(self.client)
         self._submitted = True
 
     def _take_all(self) -> bool:
@@ -88,38 +94,45 @@ class CaptureJob:
                 message = self.client.events.get_nowait()
             except queue.Empty:
                 break
-            if self._take(message):
-                return True
-        if time.monotonic() > self._deadline:
+            self._take(message)
+        if self._result is None and time.monotonic() > self._deadline:
             release()
             raise Cancelled()
-        return False
+        return self._result is not None and self._hand_over(self._result)
 
-    def _take(self, message: protocol.Message) -> bool:
+    def _hand_over(self, result: Capture) -> bool:
+        """Give the result away as soon as the user is not busy."""
+        if self.cancelling:
+            raise Cancelled()
+        if reason := "" if bpy.app.background else occupied():
+            self.stage, self.fraction = reason, 1.0
+            return False
+        self.done(result)
+        return True
+
+    def _take(self, message: protocol.Message) -> None:
         if isinstance(message, protocol.Hello):  # until now nobody would have read a large picture
             warm.greeted = True
             if self.cancelling:
                 raise Cancelled()
             self._submit()
         elif message.job != self.client.job or (not self._submitted and not isinstance(message, protocol.Failure)):
-            return False  # the tail of an earlier job
+            return  # the tail of an earlier job
         elif isinstance(message, protocol.ProgressMessage):
             self.stage, self.fraction = message.stage, message.fraction
         elif isinstance(message, protocol.Failure):
             raise message.error()
         elif isinstance(message, protocol.Result):
-            self.done(from_arrays(message.arrays))
-            return True
-        return False
+            self._result = from_arrays(message.arrays)
 
 
-def run(photo: Photo, request: Request, *, runtime: Path, report: Progress = silent) -> Capture:
-    """Capture and wait for the result. Raises the job's `DiceError`, and one when another job is running."""
+def run(ask: Ask, *, runtime: Path, report: Progress = silent) -> Capture:
+    """Ask and wait for the result. Raises the job's `DiceError`, and one when another job is running."""
     if jobs.state.job is not None:  # it would lose its answers to us, or the runtime's files are being replaced
         raise DiceError("Another capture or an installation is running.", "Wait for it, or cancel it.")
     client = _ready(runtime)
     warm.greeted = True  # `finish` reads the greeting
-    submit(client, photo, request)
+    ask(client)
     try:
         return finish(client, report)
     except BaseException as error:
@@ -130,10 +143,17 @@ def run(photo: Photo, request: Request, *, runtime: Path, report: Progress = sil
         _rest()
 
 
-def submit(client: Client, photo: Photo, request: Request) -> None:
-    """Send the photograph: its path, or its pixels."""
+def asking(photo: Photo, request: Request) -> Ask:
+    """Asks for a capture of the photograph: sends its path, or its pixels."""
     path = "" if photo.path is None else str(photo.path)
-    client.submit(path, image=photo.pixels, source=photo.source, **vars(request))
+    return lambda client: client.submit(
+        path, image=photo.pixels, source=photo.source, frame=photo.frame, **vars(request)
+    )
+
+
+def fixing(capture: Capture) -> Ask:
+    """Asks for the capture with its contact fixed."""
+    return lambda client: client.fix_contact(capture)
 
 
 def release(wait: bool = False) -> None:
@@ -143,10 +163,16 @@ def release(wait: bool = False) -> None:
         bpy.app.timers.unregister(_retire)
     if client is None:
         return
+    warm.log_before = client.log
     thread = threading.Thread(target=client.stop, daemon=True)
     thread.start()
     if wait:
         thread.join()
+
+
+def log() -> str:
+    """The last lines of the worker's error output, of the one before when there is none."""
+    return warm.log_before if warm.client is None else warm.client.log
 
 
 def _ready(runtime: Path) -> Client:

@@ -7,6 +7,7 @@ import bpy
 from bpy.props import BoolProperty, EnumProperty, IntProperty, PointerProperty, StringProperty
 
 from .compat import PATH_OPTIONS
+from .scene import naming
 
 ENGINES = (
     ("open", "Open", "Landmarks and geometry; needs nothing that is gated, and no GPU"),
@@ -57,7 +58,10 @@ class DICE_PG_settings(bpy.types.PropertyGroup):
         name="Side", description="Width and height of the square in pixels", subtype="PIXEL", default=512, min=16
     )
     result: PointerProperty(
-        name="Result", description="Collection of the capture that the panel describes", type=bpy.types.Collection
+        name="Capture",
+        description="Which capture the panel describes and its tools work on",
+        type=bpy.types.Collection,
+        poll=lambda _, collection: naming.RESULT in collection,
     )
 
 

@@ -43,7 +43,7 @@ class DICE_OT_show(bpy.types.Operator):
         contact.show(build.meshes(context.scene.dice.result), heat)
         view = context.space_data
         if view is not None and view.type == "VIEW_3D":  # Solid view shows colours, not shaders
-            view.shading.color_type = "VERTEX" if heat else "MATERIAL"
+            view.shading.color_type = "VERTEX" if heat else "TEXTURE"
         return {"FINISHED"}
 
 
@@ -131,7 +131,8 @@ class DICE_OT_delete(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         settings = context.scene.dice
         build.remove(settings.result)
-        settings.result = None
+        left = [child for child in context.scene.collection.children_recursive if kept.is_kept(child)]
+        settings.result = left[-1] if left else None
         return {"FINISHED"}
 
 

@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The DICE tabs of the sidebars of the 3D view and the Image Editor. Panels only draw."""
+"""The DICE tabs of the sidebars of the 3D view, of the Image and Movie Clip Editors and of the Video Sequencer.
+
+Panels only draw.
+"""
 
 from __future__ import annotations
 
 import bpy
 
-from .main import DICE_PT_image, DICE_PT_main
-from .result import DICE_PT_result
+from .main import DICE_PT_clip, DICE_PT_image, DICE_PT_main, DICE_PT_strip
+from .result import DICE_PT_result, DICE_PT_tools
 from .runtime import DICE_PT_runtime
 
-CLASSES = (DICE_PT_main, DICE_PT_image, DICE_PT_result, DICE_PT_runtime)  # parents first
+CLASSES = (  # parents first
+    DICE_PT_main, DICE_PT_image, DICE_PT_clip, DICE_PT_strip, DICE_PT_result, DICE_PT_tools, DICE_PT_runtime
+)  # fmt: skip
 
 register, unregister = bpy.utils.register_classes_factory(CLASSES)

@@ -12,7 +12,7 @@ from .widgets import draw_job, draw_notice
 
 DEVICES = {
     "open": "CPU: this engine needs no GPU",
-    "cpu": "CPU: no CUDA was found when it was installed",
+    "cpu": "CPU: no CUDA when installed",
     "cuda": "GPU: CUDA",
 }
 
@@ -43,11 +43,10 @@ class DICE_PT_main(bpy.types.Panel):
         _draw_capture(layout, context)
 
 
-class DICE_PT_image(bpy.types.Panel):
-    """The same for the image that an Image Editor shows."""
+class _Shown:
+    """The same for what an editor shows."""
 
     bl_label = "DICE Capture"
-    bl_space_type = "IMAGE_EDITOR"
     bl_region_type = "UI"
     bl_category = "DICE"
 
@@ -56,6 +55,24 @@ class DICE_PT_image(bpy.types.Panel):
             _draw_capture(self.layout, context)
         else:
             draw_runtime(self.layout, context)
+
+
+class DICE_PT_image(_Shown, bpy.types.Panel):
+    """The image of an Image Editor."""
+
+    bl_space_type = "IMAGE_EDITOR"
+
+
+class DICE_PT_clip(_Shown, bpy.types.Panel):
+    """The current frame of the clip of a Movie Clip Editor."""
+
+    bl_space_type = "CLIP_EDITOR"
+
+
+class DICE_PT_strip(_Shown, bpy.types.Panel):
+    """The active strip of a Video Sequencer at the playhead."""
+
+    bl_space_type = "SEQUENCE_EDITOR"
 
 
 def _draw_capture(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:

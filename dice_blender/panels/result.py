@@ -30,7 +30,7 @@ WORDS = {
 
 
 class DICE_PT_result(bpy.types.Panel):
-    """The newest capture of the scene."""
+    """The newest capture of the scene, or the one that was chosen."""
 
     bl_label = "Result"
     bl_space_type = "VIEW_3D"
@@ -46,7 +46,7 @@ class DICE_PT_result(bpy.types.Panel):
         layout = self.layout
         collection = context.scene.dice.result
         items = build.meshes(collection)
-        layout.label(text=collection.name, icon="OUTLINER_COLLECTION")
+        layout.prop(context.scene.dice, "result", text="")
         _draw_contact(layout, collection)
         if items:
             _draw_show(layout, any(contact.is_shown(item) for item in items))
@@ -61,9 +61,31 @@ class DICE_PT_result(bpy.types.Panel):
         _draw_quality(layout, collection)
         for note in filter(None, collection.get("dice_notes", "").split("\n")):
             draw_text(layout, context, note, "INFO")
-        layout.operator("dice.contact_threshold", icon="GROUP_VERTEX")
+
+
+class DICE_PT_tools(bpy.types.Panel):
+    """What can be made of it."""
+
+    bl_label = "Tools"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "DICE"
+    bl_parent_id = "DICE_PT_result"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout = self.layout
+        column = layout.column(align=True)
+        column.operator("dice.contact_threshold", icon="GROUP_VERTEX")
+        if context.scene.dice.result.get("dice_engine") == "dice":
+            column.operator("dice.fix_contact", icon="SNAP_FACE")
+        column.operator("dice.rig", icon="ARMATURE_DATA")
+        column.operator("dice.add_expressions", icon="SHAPEKEY_DATA")
         row = layout.row(align=True)
-        row.operator("dice.save_result", text="Save", icon="EXPORT")
+        row.operator("dice.project_photo", icon="IMAGE_BACKGROUND")
+        row.operator("dice.bake_photo", text="Bake", icon="TEXTURE")
+        layout.operator("dice.export_copy", icon="EXPORT")
+        row = layout.row(align=True)
+        row.operator("dice.save_result", text="Save", icon="FILE_TICK")
         row.operator("dice.reset", text="Reset", icon="FILE_REFRESH")
         row.operator("dice.delete", text="Delete", icon="TRASH")
 

@@ -29,6 +29,13 @@ def ground(capture: Capture) -> NDArray[np.float64]:
     return np.array([(low[0] + high[0]) / 2, high[1], (low[2] + high[2]) / 2])
 
 
+def world_matrix(origin: NDArray) -> NDArray[np.float64]:
+    """(4, 4) the same as `to_world`."""
+    matrix = np.eye(4)
+    matrix[:3, :3], matrix[:3, 3] = TO_WORLD, -TO_WORLD @ origin
+    return matrix
+
+
 def to_world(points: NDArray, origin: NDArray) -> NDArray[np.float64]:
     """(..., 3) camera space -> (..., 3) world, where `origin` is `ground` of the capture."""
     return (points - origin) @ TO_WORLD.T

@@ -10,7 +10,8 @@ import bpy
 
 from ...dice_core.errors import DiceError
 from ...dice_core.types import Capture
-from . import naming, photo
+from ..compat import unused
+from . import naming, photo, photo_material
 from .camera import match_scene
 from .contact import materials_of
 from .fill import fill
@@ -34,7 +35,7 @@ def build(
     capture
         What an engine found.
     picture
-        The photograph to show behind, if it is at hand.
+        The photograph to show behind, if it is at hand. Of a movie, the frame comes with the capture.
     scene
         Where the new collection goes.
     pack
@@ -54,8 +55,9 @@ def build(
         When something failed; nothing is left behind then.
     """
     with all_or_nothing(scene):
-        collection = bpy.data.collections.new(naming.collection_name(capture.source))
-        image = None if picture is None else photo.show(picture, capture.camera.image_size, pack)
+        frame = capture.frame if capture.picture else None  # of a movie
+        collection = bpy.data.collections.new(naming.collection_name(capture.source, frame))
+        image = photo.behind(capture, picture, pack)
         camera = fill(collection, capture, image)
         scene.collection.children.link(collection)
         if match:
@@ -93,7 +95,7 @@ def rebuild(collection: bpy.types.Collection, scene: bpy.types.Scene, capture: C
 
 
 def parts(collection: bpy.types.Collection) -> dict[str, bpy.types.Object]:
-    """The capture's objects by part: `head`, `hand_right`, `hand_left`, `camera`, `camera_perspective`."""
+    """The capture's objects by part, those of `naming.OBJECTS`: `head`, `hand_right`, `camera`, `head_rig`, ..."""
     return {item[naming.PART]: item for item in collection.objects if naming.PART in item}
 
 
@@ -126,10 +128,14 @@ def _discard(items: list[bpy.types.Object]) -> None:
         if item.type == "CAMERA":
             owned |= {background.image for background in item.data.background_images if background.image}
         owned |= materials_of(item)
+    owned |= {used for data in owned if isinstance(data, bpy.types.Material) for used in photo_material.added(data)}
     bpy.data.batch_remove(items)
-    for kind in (bpy.types.Mesh, bpy.types.Camera, bpy.types.Image, bpy.types.Material):  # users go before the used
-        bpy.data.batch_remove([data for data in owned if isinstance(data, kind) and not data.users])
-        owned = {data for data in owned if not isinstance(data, kind)}
+    types = bpy.types
+    # Users go before the used, and materials before those that they took the place of.
+    for kind in (types.Mesh, types.Armature, types.Camera, types.Material, types.Material, types.Image):
+        gone = unused([data for data in owned if isinstance(data, kind)])
+        owned -= gone
+        bpy.data.batch_remove(gone)
 
 
 @contextmanager
@@ -153,5 +159,6 @@ def all_or_nothing(scene: bpy.types.Scene) -> Iterator[None]:
 
 def _data_blocks() -> Iterator[bpy.types.ID]:
     data = bpy.data
-    for kind in (data.collections, data.objects, data.meshes, data.cameras, data.materials, data.images):
+    objects = data.collections, data.objects, data.meshes, data.armatures, data.cameras
+    for kind in (*objects, data.materials, data.images):
         yield from kind

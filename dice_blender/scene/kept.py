@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import bpy
 
 from ...dice_core.errors import DiceError
@@ -12,8 +14,9 @@ from . import naming
 
 
 def keep(collection: bpy.types.Collection, capture: Capture) -> None:
-    """Keep the capture in its collection, as the bytes of a result file."""
-    collection[naming.RESULT] = store.to_bytes(capture)
+    """Keep the capture in its collection, packed up."""
+    collection.pop(naming.RESULT, None)  # Blender cuts bytes at a zero where there are some already
+    collection[naming.RESULT] = store.to_bytes(replace(capture, picture=b""))  # the camera shows it
 
 
 def kept(collection: bpy.types.Collection) -> Capture:

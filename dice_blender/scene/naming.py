@@ -13,9 +13,14 @@ CAMERA = "Camera"
 PERSPECTIVE = "Camera Perspective"  # beside an orthographic one: alike at the depth of the head
 OBJECTS = {
     "head": HEAD, "hand_right": HANDS["right"], "hand_left": HANDS["left"], "camera": CAMERA,
-    "camera_perspective": PERSPECTIVE,
+    "camera_perspective": PERSPECTIVE, "head_rig": "Head Rig", "hand_right_rig": "Hand Rig.R",
+    "hand_left_rig": "Hand Rig.L",
 }  # fmt: skip
+RIG = "{}_rig"  # the part that bends another one
 
+ARMATURE = "Rig"  # modifier
+AT_REST = "dice_at_rest"  # custom property of a mesh that a rig poses: its vertices are those of the rest pose
+FLAME_KEY = "FLAME exp {:02}"  # shape keys: FLAME's expression components; those of the open head have ARKit's names
 BASIS = "Basis"  # shape key: the surface without contact deformation
 DEFORMATION = "Deformation"  # shape key: the surface with it
 CONTACT_GROUP = "Contact"  # vertex group
@@ -23,16 +28,21 @@ CONTACT_ATTRIBUTE = "dice_contact"  # float, 0..1
 DEFORMATION_ATTRIBUTE = "dice_deformation"  # float, metres: the length of the displacement
 HEAT_ATTRIBUTE = "dice_contact_color"  # colour: contact as the heat map, for Solid view and Workbench
 UV_MAP = "UVMap"
+PHOTO_UV = "Photo"  # where the photograph's camera saw each vertex: the picture's own coordinates
+SEEN_ATTRIBUTE = "dice_seen"  # float, 0..1: how well it saw it
+SKIN_ATTRIBUTE = "dice_skin"  # colour: of the skin that it saw, continued over the skin that it did not
 
 SKIN_MATERIAL = "DICE Skin"
 EYES_MATERIAL = "DICE Eyes"
 IRISES_MATERIAL = "DICE Irises"
 MOUTH_MATERIAL = "DICE Mouth"
 CONTACT_MATERIAL = "DICE Contact"
+PHOTO_MATERIAL = "DICE Photo {}"  # of a part of one capture
+PLAIN = "dice_plain"  # custom property of such a material: the one that it took the place of
 
-RESULT = "dice_result"  # custom property of a capture's collection: the bytes of its result file
+RESULT = "dice_result"  # custom property of a capture's collection: the its result, packed
 FILE = "dice_file"  # custom property of a collection that a batch made: the picture's path
-PART = "dice_part"  # custom property of an object: head, hand_right, hand_left, camera, camera_perspective
+PART = "dice_part"  # custom property of an object: one of OBJECTS
 NAME_BYTES = 63 - len(".001")  # Blender 4 cuts names at 63 bytes; a second capture gets a number
 
 
@@ -41,7 +51,8 @@ def natural(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name.lower())]
 
 
-def collection_name(source: str) -> str:
-    """The collection of a capture of the picture `source`: `DICE portrait` for `portrait.jpg`."""
+def collection_name(source: str, frame: int | None = None) -> str:
+    """The collection of a capture: `DICE portrait` of `portrait.jpg`, `DICE clip 12` of frame 12 of `clip.mp4`."""
     name = COLLECTION.format(Path(source).stem or "capture")
+    name += "" if frame is None else f" {frame}"
     return name.encode()[:NAME_BYTES].decode(errors="ignore")

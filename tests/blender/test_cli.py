@@ -10,7 +10,6 @@ import bpy
 import fake_runtime
 import pytest
 from dice_capture.dice_blender import capture_job, cli
-from dice_capture.dice_core.types import Capture
 from synthetic import LANDSCAPE, capture, gradient, write_picture
 
 pytestmark = pytest.mark.usefixtures("registered")
@@ -44,13 +43,13 @@ def test_notes_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys:
 
 def test_choices_reach_the_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[capture_job.Request] = []
-    run = capture_job.run
+    asking = capture_job.asking
 
-    def recorded(photo: object, request: capture_job.Request, **chosen: object) -> Capture:
+    def recorded(photo: object, request: capture_job.Request) -> capture_job.Ask:
         asked.append(request)
-        return run(photo, request, **chosen)
+        return asking(photo, request)
 
-    monkeypatch.setattr(capture_job, "run", recorded)
+    monkeypatch.setattr(capture_job, "asking", recorded)
     options = "--engine dice --precision fast --fix-contact --crop 1,2,30 --hand left"
     assert cli.main(["capture", picture(tmp_path), "-o", str(tmp_path / "scene.blend"), *options.split()]) == 0
     assert asked == [capture_job.Request("dice", "left", (1, 2, 30), "fast", True)]

@@ -18,6 +18,7 @@ from dice_capture.dice_core.errors import Cancelled, DiceError, NothingFound, No
 from synthetic import LANDSCAPE, capture, gradient, write_picture
 
 pytestmark = pytest.mark.usefixtures("registered")
+TIMERS = bpy.app.timers
 
 
 @pytest.fixture
@@ -286,7 +287,7 @@ def test_the_settings_reach_the_worker(picture: Callable[[str], Path], monkeypat
         asked.append(request)
         raise DiceError("Recorded.")
 
-    monkeypatch.setattr(capture_job, "run", record)
+    monkeypatch.setattr(capture_job, "asking", record)
     monkeypatch.setattr(preferences, "facts", lambda: {"engine": "dice"})
     settings = bpy.context.scene.dice
     settings.filepath, settings.hand = str(picture("a.png")), "left"
@@ -335,3 +336,31 @@ def test_the_time_that_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(("seconds", "text"), [(0.2, "1 s"), (59, "59 s"), (61, "1 min"), (4830, "1 h 20 min")])
 def test_durations_in_words(seconds: float, text: str) -> None:
     assert widgets.duration(seconds) == text
+
+
+def test_nothing_is_built_while_the_user_edits(
+    picture: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capture_job, "bpy", SimpleNamespace(app=SimpleNamespace(background=False, timers=TIMERS)))
+    own = bpy.data.objects.new("Own", bpy.data.meshes.new("Own"))
+    bpy.context.scene.collection.objects.link(own)
+    bpy.context.view_layer.objects.active = own
+    bpy.ops.object.mode_set(mode="EDIT")
+    job = start(picture("a.png"))
+    pump(lambda: "Object Mode" in job.stage)
+    assert bpy.data.objects.keys() == ["Own"] and jobs.state.job is job
+    bpy.ops.object.mode_set(mode="OBJECT")
+    pump()
+    assert {"Head", "Own"} <= set(bpy.data.objects.keys()) and jobs.state.notice is None
+
+
+def test_what_waits_for_the_user_can_be_cancelled(
+    picture: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capture_job, "bpy", SimpleNamespace(app=SimpleNamespace(background=False, timers=TIMERS)))
+    monkeypatch.setattr(capture_job, "occupied", lambda: "Busy")
+    job = start(picture("a.png"))
+    pump(lambda: job.stage == "Busy")
+    jobs.cancel()
+    pump()
+    assert isinstance(jobs.state.notice, Cancelled) and not bpy.data.objects

@@ -84,3 +84,20 @@ def test_a_photograph_becomes_a_complete_scene(
     pixels = np.array([(view.x, 1 - view.y) for view in seen]) * capture.camera.image_size
     expected = capture.camera.project(capture.head.vertices)
     assert np.abs(pixels - expected).max() < 1e-3 * np.ptp(expected)
+
+
+def test_contact_is_fixed_afterwards(models: Path, registered: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DICE_MODELS", str(models))
+    collection = api.capture(folder_of("DICE_PHOTOS") / "1.png", engine="dice", crop=(200, 100, 600))
+    before = api.kept(collection)
+    api.parts(collection)["head"].name = "Aunt"
+    assert bpy.ops.dice.fix_contact() == {"FINISHED"}
+    after = api.kept(collection)
+    assert "ontact was fixed" in after.notes[-1] or "no contact to fix" in after.notes[-1]
+    assert collection["dice_notes"].endswith(after.notes[-1])
+    parts = api.parts(collection)
+    assert parts["head"].name == "Aunt" and parts["camera"].data.background_images[0].image
+    if "ontact was fixed" in after.notes[-1]:
+        assert not np.array_equal(before.hands[0].vertices, after.hands[0].vertices)
+    collection["dice_engine"] = "open"
+    assert not bpy.ops.dice.fix_contact.poll()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import bpy
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from dice_capture.dice_blender import api
 from dice_capture.dice_blender.scene import fill, naming
+from dice_capture.dice_blender.scene.kept import keep
 from dice_capture.dice_core.errors import DiceError
 from synthetic import LANDSCAPE, capture, gradient, write_picture
 
@@ -82,3 +84,11 @@ def test_a_result_that_is_gone_or_damaged_is_said(collection: bpy.types.Collecti
     with pytest.raises(RuntimeError, match="does not hold its capture result"):
         bpy.ops.dice.reset()
     assert api.parts(collection).keys() == {"head", "hand_left", "camera"}
+
+
+def test_another_result_takes_the_place_of_the_first(collection: bpy.types.Collection) -> None:
+    for shift in (0.25, 0.5):  # each of other bytes
+        made = api.kept(collection)
+        vertices_then = made.head.vertices + np.float32(shift)
+        keep(collection, replace(made, head=replace(made.head, vertices=vertices_then)))
+        assert np.array_equal(api.kept(collection).head.vertices, vertices_then)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A person's way through the panel, by mouse and keyboard, runs in Blender's window: `-P clicks.py -- FOLDER PICTURE LONG SLOW`.
+"""A person's way through the panel, by mouse and keyboard: `blender -P clicks.py -- FOLDER PICTURE LONG SLOW`.
 
 A screenshot of each step and report.json go to FOLDER. It ends by quitting Blender while a capture runs.
 """

@@ -39,6 +39,16 @@ def test_captures_without_a_window(
     assert "CONTENTS ['Camera', 'Hand.R', 'Head', 'Key'] False" in seen.stdout
 
 
+def test_captures_offline(
+    installed: Blender, fake_runtime: Path, picture: Callable[[str], Path], tmp_path: Path
+) -> None:
+    output = tmp_path / "scene.blend"
+    done = installed("run", "--offline-mode", *CAPTURE[1:], picture("a.png"), "-o", output, runtime=fake_runtime)
+    assert done.returncode == 0 and output.exists(), done.stdout + done.stderr
+    ask = "import bpy; print('ONLINE', bpy.app.online_access, bpy.ops.dice.install.poll())"
+    assert "ONLINE False False" in installed("run", "--offline-mode", "-b", "--python-expr", ask).stdout
+
+
 @pytest.mark.parametrize(("name", "code", "words"), [("empty.png", 3, "No face"), ("crash.png", 1, "exit code 7")])
 def test_exit_codes(
     installed: Blender,

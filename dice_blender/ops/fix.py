@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fix the contact of a capture that is in the scene."""
+
+from __future__ import annotations
+
+import bpy
+
+from ...dice_core.errors import DiceError
+from ...dice_core.types import Capture
+from .. import capture_job, jobs, preferences
+from ..scene.build import rebuild
+from ..scene.kept import kept
+from .poll import fail, run, unless
+from .result import why_fixed
+from .runtime import busy
+
+
+class DICE_OT_fix_contact(bpy.types.Operator):
+    """Bring the hands that touch to the skin and let the skin give way. Changes to the capture's objects are lost"""
+
+    bl_idname = "dice.fix_contact"
+    bl_label = "Fix Contact"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return unless(cls, busy() or why_fixed(context) or _needless(context.scene.dice.result))
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        collection, scene = context.scene.dice.result, context.scene
+        try:
+            job = _job(collection.name, scene.name, kept(collection))
+        except DiceError as error:
+            return fail(self, error)
+        return run(self, job)
+
+
+def _needless(collection: bpy.types.Collection) -> str:
+    return "" if collection.get("dice_engine") == "dice" else "The open engine brings hands to the skin itself"
+
+
+def _job(name: str, scene_name: str, capture: Capture) -> jobs.Job:
+    def done(fixed: Capture) -> None:
+        collection, scene = bpy.data.collections.get(name), bpy.data.scenes.get(scene_name)
+        if collection is None or scene is None:
+            raise DiceError("The capture is gone.", "Undo what removed it, and fix the contact again.")
+        rebuild(collection, scene, fixed)
+        if not bpy.app.background:
+            with bpy.context.temp_override(window=bpy.context.window_manager.windows[0]):
+                bpy.ops.ed.undo_push(message="Fix Contact")
+
+    return capture_job.CaptureJob(capture_job.fixing(capture), runtime=preferences.runtime(), done=done)
+
+
+register, unregister = bpy.utils.register_classes_factory((DICE_OT_fix_contact,))
