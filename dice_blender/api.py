@@ -24,18 +24,18 @@ import bpy
 from ..dice_core.result import store
 from ..dice_core.types import Capture, Crop, Progress, silent
 from . import batch_job, capture_job, jobs, preferences
-from .scene import footage, photo
+from .scene import contact, footage, photo
 from .scene.armature import rig
 from .scene.bake import bake_photo
-from .scene.build import build, parts, photograph, rebuild
+from .scene.build import build, meshes, parts, photograph, rebuild, remove
 from .scene.export import export_copy
 from .scene.expressions import add_expressions
 from .scene.kept import kept
 from .scene.projection import project_photo
 
 __all__ = [
-    "add_expressions", "bake_photo", "batch", "capture", "export_copy", "fix_contact", "import_capture", "kept",
-    "parts", "project_photo", "reset", "rig", "save",
+    "add_expressions", "bake_photo", "batch", "capture", "export_copy", "fix_contact", "import_capture", "kept", "parts",
+    "project_photo", "remove", "reset", "rig", "save", "set_contact_threshold", "show_contact",
 ]  # fmt: skip
 
 
@@ -189,6 +189,19 @@ def save(collection: bpy.types.Collection, path: str | Path) -> Path:
         result = replace(result, picture=image.packed_file.data)
     store.save(file, result)
     return file
+
+
+def show_contact(collection: bpy.types.Collection, shown: bool = True) -> None:
+    """Show on a capture's meshes where skin touches skin, as a heat map, or their own materials again."""
+    contact.show(meshes(collection), shown)
+
+
+def set_contact_threshold(collection: bpy.types.Collection, least: float) -> int:
+    """Put the vertices whose contact is at least so probable, 0..1, into the vertex groups `Contact`; gives how many.
+
+    A vertex group or an attribute that the user removed is left alone.
+    """
+    return sum(contact.set_threshold(item, least) for item in meshes(collection))
 
 
 def reset(collection: bpy.types.Collection, *, scene: bpy.types.Scene | None = None) -> None:

@@ -9,7 +9,7 @@ from bpy_extras.io_utils import ExportHelper
 
 from ...dice_core.errors import DiceError
 from .. import api
-from ..scene import build, contact, kept
+from ..scene import contact, kept
 from .poll import unless
 
 
@@ -40,7 +40,7 @@ class DICE_OT_show(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         heat = self.what == "CONTACT"
-        contact.show(build.meshes(context.scene.dice.result), heat)
+        api.show_contact(context.scene.dice.result, heat)
         view = context.space_data
         if view is not None and view.type == "VIEW_3D":  # Solid view shows colours, not shaders
             view.shading.color_type = "VERTEX" if heat else "TEXTURE"
@@ -68,8 +68,7 @@ class DICE_OT_contact_threshold(bpy.types.Operator):
         return unless(cls, why_fixed(context))
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        items = build.meshes(context.scene.dice.result)
-        count = sum(contact.set_threshold(item, self.least) for item in items)
+        count = api.set_contact_threshold(context.scene.dice.result, self.least)
         self.report({"INFO"}, f"{count} vertices touch")
         return {"FINISHED"}
 
@@ -130,7 +129,7 @@ class DICE_OT_delete(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         settings = context.scene.dice
-        build.remove(settings.result)
+        api.remove(settings.result)
         left = [child for child in context.scene.collection.children_recursive if kept.is_kept(child)]
         settings.result = left[-1] if left else None
         return {"FINISHED"}
