@@ -87,6 +87,8 @@ def guarded(work: Callable[[], None]) -> int:
         work()
         return 0
     except DiceError as error:
+        if error.__cause__ is not None:  # pip's own words, say: for those who look closer
+            sys.stderr.write(f"{error.__cause__}\n")
         sys.stderr.write(f"Error: {error}\n")
         return error.exit_code
     except KeyboardInterrupt:

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from . import cli, jobs, ops, panels, preferences, properties
+from . import cli, jobs, languages, ops, panels, preferences, properties
 
-MODULES = (properties, preferences, jobs, ops, panels, cli)
+MODULES = (languages, properties, preferences, jobs, ops, panels, cli)
 
 
 def register() -> None:

@@ -34,8 +34,8 @@ from .scene.kept import kept
 from .scene.projection import project_photo
 
 __all__ = [
-    "add_expressions", "bake_photo", "batch", "capture", "export_copy", "fix_contact", "import_capture", "kept", "parts",
-    "project_photo", "remove", "reset", "rig", "save", "set_contact_threshold", "show_contact",
+    "add_expressions", "bake_photo", "batch", "capture", "export_copy", "fix_contact", "import_capture", "kept",
+    "parts", "project_photo", "remove", "reset", "rig", "save", "set_contact_threshold", "show_contact",
 ]  # fmt: skip
 
 

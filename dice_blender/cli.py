@@ -45,12 +45,14 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"blender -b --command {COMMAND}", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     capture = commands.add_parser("capture", help="capture a photograph into a new .blend file")
-    capture.add_argument("photo", type=Path, help="picture file of a face, a hand, or both")
+    capture.add_argument("photo", type=Path, help="picture of a face, a hand, or both; or a movie, with --frame")
     capture.add_argument("-o", "--output", type=Path, required=True, metavar="SCENE.blend", help="file to write")
+    capture.add_argument("--frame", type=int, metavar="N", help="of a movie: which frame, the first is 0")
     batch = commands.add_parser("batch", help="capture many pictures, each into a .blend file of its own")
     batch.add_argument("pictures", type=Path, nargs="+", help="picture files, or folders of them")
     batch.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="folder for the files")
     batch.add_argument("--again", action="store_true", help="capture again what has a file there already")
+    batch.set_defaults(frame=None)
     for command, run in ((capture, _capture), (batch, _batch)):
         _add_choices(command)
         command.set_defaults(run=run, wrong=command.error)
@@ -65,6 +67,7 @@ def _add_choices(parser: argparse.ArgumentParser) -> None:
         "--engine", default="open", choices=("open", "dice"), help="dice is the official network (default: open)"
     )
     parser.add_argument("--hand", default="auto", choices=("auto", "right", "left", "both"), help="the person's own")
+    parser.add_argument("--face", type=int, default=0, metavar="N", help="the leftmost is 1 (default: the largest)")
     parser.add_argument("--crop", type=crop, metavar="LEFT,TOP,SIDE", help="look at this square only, in pixels")
     parser.add_argument("--precision", default="exact", choices=PRECISIONS, help="of the dice engine")
     parser.add_argument("--fix-contact", action="store_true", help="dice engine: bring hands that touch to the skin")
@@ -125,8 +128,9 @@ def _write_scene(photo: Path, output: Path, options: argparse.Namespace, report:
     """Capture one picture into a .blend, and say what came of it."""
     fresh_scene()
     collection = api.capture(
-        photo, engine=options.engine, hand=options.hand, crop=options.crop, precision=options.precision,
-        fix_contact=options.fix_contact, report=report,
+        photo if options.frame is None else (photo, options.frame), engine=options.engine, hand=options.hand,
+        crop=options.crop, precision=options.precision, fix_contact=options.fix_contact, face=options.face,
+        report=report,
     )  # fmt: skip
     try:
         bpy.ops.wm.save_as_mainfile(filepath=str(output))

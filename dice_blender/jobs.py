@@ -14,13 +14,15 @@ from typing import Protocol
 
 import bpy
 
-from ..dice_core.errors import Cancelled, DiceError
+from ..dice_core.errors import Cancelled, DiceError, Unexpected
 from ..dice_core.types import Progress, silent
 
 TICK = 0.1  # seconds
 FORESEEABLE = 0.05  # of the whole that must be done before the rest is foretold
 WORTH_TELLING = 5.0  # seconds that a job takes in all
-REGIONS = {"VIEW_3D": "UI", "IMAGE_EDITOR": "UI", "PREFERENCES": "WINDOW"}  # where jobs are shown
+REGIONS = {  # where jobs are shown
+    "VIEW_3D": "UI", "IMAGE_EDITOR": "UI", "CLIP_EDITOR": "UI", "SEQUENCE_EDITOR": "UI", "PREFERENCES": "WINDOW",
+}  # fmt: skip
 
 
 class Job(Protocol):
@@ -53,11 +55,11 @@ class Job(Protocol):
 
 @dataclass
 class State:
-    """The running job, since when, and what the user should know about the last one: its error, as a rule."""
+    """The running job, since when, and what the user should know about the last one: its error, or news."""
 
     job: Job | None = None
     began: float = 0.0
-    notice: DiceError | None = None
+    notice: DiceError | str | None = None
 
 
 state = State()
@@ -122,7 +124,7 @@ def tick() -> float | None:
     except Exception as error:  # Blender drops a timer that raises: the job would seem to run for ever
         sys.excepthook(type(error), error, error.__traceback__)
         job.abandon()
-        done, state.notice = True, DiceError(f"Unexpected {type(error).__name__}: {error}.", "Please report it.")
+        done, state.notice = True, Unexpected.of(error)
     if done and state.job is job:
         state.job = None
     if done or seen != (job.stage, job.fraction):

@@ -17,11 +17,13 @@ from .body.official import Found, Unrecognised, is_model, read
 from .errors import DiceError, NotInstalled, printable
 from .files import atomic
 from .paths import install_command
+from .types import Progress, silent
 
 MOST_FILES = 20_000
 NAMES = {kind.file for kind in KINDS.values()} | {NETWORK_FILE}
 CHOOSE_ONE = "Choose the one that you mean."
 SLOT, CHOSEN, FOUND = range(3)  # the user says what it is, names it, or named a folder above it
+READ = 0.7  # of the work; writing is the rest
 FLAME_NOTE = "Heads of other FLAME releases look alike: make sure that {name} is from FLAME 2020."
 
 
@@ -47,7 +49,9 @@ class Report:
     notes: tuple[str, ...] = ()
 
 
-def convert(paths: Iterable[Path], target: Path, slots: Mapping[str, Path] | None = None) -> Report:
+def convert(
+    paths: Iterable[Path], target: Path, slots: Mapping[str, Path] | None = None, report: Progress = silent
+) -> Report:
     """Recognise files, and those in folders, by content; write those that are needed into `target` as we read them.
 
     A file that is refused stops nothing: it is named in the report. Each file appears whole or not at all.
@@ -60,6 +64,8 @@ def convert(paths: Iterable[Path], target: Path, slots: Mapping[str, Path] | Non
         The models folder. What was converted before stays, or is replaced when found again.
     slots
         Further files by the key in KINDS that the user takes them for; they are refused when they are something else.
+    report
+        Told of the progress.
 
     Raises
     ------
@@ -69,7 +75,9 @@ def convert(paths: Iterable[Path], target: Path, slots: Mapping[str, Path] | Non
     done: dict[str, Path] = {}
     refused: list[tuple[Path, DiceError]] = []
     notes: list[str] = []
-    for _, found in sorted(_recognised(paths, slots or {}, refused), key=_preferred):
+    candidates = sorted(_recognised(paths, slots or {}, refused, report), key=_preferred)
+    for count, (_, found) in enumerate(candidates):
+        report(f"Converting {found.path.name}", READ + (1 - READ) * count / len(candidates))
         if found.key in done:
             message = f"{found.path} is {KINDS[found.key].title} as well; {done[found.key]} was taken."
             refused.append((found.path, DiceError(message, CHOOSE_ONE)))
@@ -89,7 +97,7 @@ def convert(paths: Iterable[Path], target: Path, slots: Mapping[str, Path] | Non
 
 
 def _recognised(
-    paths: Iterable[Path], slots: Mapping[str, Path], refused: list[tuple[Path, DiceError]]
+    paths: Iterable[Path], slots: Mapping[str, Path], refused: list[tuple[Path, DiceError]], report: Progress
 ) -> Iterator[tuple[int, Found]]:
     """The files that are needed, and how the user came to mean each. Adds to `refused`."""
     seen: set[str] = set()
@@ -99,7 +107,9 @@ def _recognised(
             yield SLOT, _in_slot(key, path)
         except DiceError as error:
             refused.append((path, error))
-    for path, rank in _files(paths):
+    files = list(_files(paths))
+    for count, (path, rank) in enumerate(files):
+        report(f"Reading {path.name}", READ * count / len(files))
         if os.path.realpath(path) in seen:
             continue
         seen.add(os.path.realpath(path))

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import os
+import secrets
 import struct
-import tempfile
 import zipfile
 import zlib
 from pathlib import Path
@@ -32,16 +32,18 @@ class atomic:
         self.path = Path(path)
 
     def __enter__(self) -> Path:
+        self.temporary = self.path.parent / f".{secrets.token_hex(6)}{self.path.suffix}"
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(prefix=".", suffix=self.path.suffix, dir=self.path.parent)
+            self.temporary.touch(mode=0o600, exist_ok=False)
         except OSError as error:
             raise DiceError(
                 f"Cannot write to the folder {self.path.parent} ({error.strerror}).",
                 "Choose a folder you may write to.",
             ) from error
-        os.close(handle)
-        self.temporary = Path(name)
+        except BaseException:  # Ctrl-C at a bad moment
+            self.temporary.unlink(missing_ok=True)
+            raise
         return self.temporary
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: object) -> None:
@@ -53,7 +55,8 @@ class atomic:
                 os.replace(self.temporary, self.path)
         except OSError as error:  # a folder of that name, or a file that another program holds open
             value = error
-        self.temporary.unlink(missing_ok=True)
+        finally:
+            self.temporary.unlink(missing_ok=True)
         if isinstance(value, OSError):
             raise DiceError(
                 f"Cannot write {self.path.name} ({value.strerror}).", "Free some disk space or choose another place."

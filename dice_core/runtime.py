@@ -17,7 +17,7 @@ from pathlib import Path
 from . import __version__
 from .errors import DiceError, NotInstalled
 from .installer import torch_build
-from .installer.environment import Environment, Line, parts_in, write_json
+from .installer.environment import COUNTED, Environment, Line, parts_in, write_json
 from .installer.plan import (
     BLENDER,
     DEV,
@@ -156,13 +156,19 @@ def _fetch_models(ready: Plan, say: Say) -> None:
 
 def _narrate(say: Say, expected: int) -> Line:
     """pip's lines to progress, for about so many packages."""
-    seen = 0
+    seen, name = 0, ""
+
+    def fetched(part: float, text: str) -> None:
+        say(0.8 * min((seen - 1 + part) / expected, 1.0), f"Fetching {name}{text}")
 
     def line(text: str) -> None:
-        nonlocal seen
+        nonlocal seen, name
         if found := FETCHING.match(text):
-            seen += 1
-            say(0.8 * min(seen / expected, 1.0), f"Fetching {found[1]}{found[2] or ''}")
+            seen, name = seen + 1, found[1]
+            fetched(0.0, found[2] or "")
+        elif name and (found := COUNTED.match(text)):
+            done, total = int(found[1]), max(int(found[2]), 1)
+            fetched(done / total, f", {done / 1e6:.0f} of {total / 1e6:.0f} MB")
         elif text.startswith("Installing collected packages:"):
             say(0.85, f"Installing{text.partition(':')[2]}")
 
@@ -183,10 +189,11 @@ def self_test(target: Path, wants_torch: bool, wants_research: bool = False) -> 
     run([runtime_python(target), "-m", module, models_dir(target), *extra], lines.append)
     try:
         found = json.loads(lines[-1])
-    except (IndexError, ValueError):
-        found = {"failures": [f"The self-test ended early: {' '.join(lines[-3:])}"]}
-    if found["failures"]:
-        raise NotInstalled("; ".join(found["failures"]), models.REMEDY)
+        failures = found["failures"]
+    except (IndexError, ValueError, KeyError, TypeError):
+        failures = [f"The self-test ended early: {' '.join(lines[-3:])}"]
+    if failures:
+        raise NotInstalled("; ".join(failures), models.REMEDY)
     return found
 
 

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from . import batch, capture, crop, presets, result, runtime, scene
+from . import batch, capture, crop, export, fix, official, presets, result, rig, runtime, scene, texture
 
-MODULES = (scene, result, capture, batch, crop, presets, runtime)
+MODULES = (scene, result, fix, rig, texture, export, capture, batch, crop, presets, runtime, official)
 
 
 def register() -> None:

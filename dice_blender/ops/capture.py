@@ -9,15 +9,20 @@ from bpy_extras.io_utils import ImportHelper
 
 from ...dice_core.errors import DiceError
 from ...dice_core.types import Capture
-from .. import api, capture_job, jobs, preferences
+from .. import api, capture_job, compat, jobs, preferences
 from ..batch_job import KINDS
 from ..properties import DICE_PG_settings
-from ..scene import photo
+from ..scene import footage
 from ..scene.obstacles import in_the_way
 from . import scene as scene_ops
-from .poll import unless
+from .poll import fail, unless
 
 GLOB = ";".join(f"*{kind}" for kind in KINDS)
+MISSING = {
+    "IMAGE_EDITOR": "Open an image first",
+    "CLIP_EDITOR": "Open a movie clip first",
+    "SEQUENCE_EDITOR": "Select a movie or image strip first",
+}
 
 
 class DICE_OT_capture(bpy.types.Operator):
@@ -84,7 +89,7 @@ class DICE_OT_cancel(bpy.types.Operator):
         return {"FINISHED"}
 
 
-def _capture(operator: bpy.types.Operator, chosen: str | bpy.types.Image, context: bpy.types.Context) -> set[str]:
+def _capture(operator: bpy.types.Operator, chosen: footage.Source, context: bpy.types.Context) -> set[str]:
     request = request_of(context.scene.dice)
     try:
         if bpy.app.background:
@@ -92,8 +97,7 @@ def _capture(operator: bpy.types.Operator, chosen: str | bpy.types.Image, contex
         else:
             _start(chosen, request, context.scene.name)
     except DiceError as error:
-        operator.report({"ERROR"}, str(error))
-        return {"CANCELLED"}
+        return fail(operator, error)
     return {"FINISHED"}
 
 
@@ -101,9 +105,11 @@ def _why_not(context: bpy.types.Context) -> str:
     """Why nothing can be captured now; empty when it can."""
     if reason := not_ready(context.scene.dice):
         return reason
-    if _chosen(context):
-        return ""
-    return "Open an image first" if _in_image_editor(context) else "Choose a picture first"
+    chosen = _chosen(context)
+    if not chosen:
+        return MISSING.get(_editor(context), "Choose a picture first")
+    error = footage.trouble(chosen) if isinstance(chosen, compat.Strip) else None
+    return error.message.rstrip(".") if error else ""
 
 
 def not_ready(settings: DICE_PG_settings) -> str:
@@ -117,27 +123,34 @@ def not_ready(settings: DICE_PG_settings) -> str:
     return ""
 
 
-def _chosen(context: bpy.types.Context) -> str | bpy.types.Image | None:
-    """The picture: in the Image Editor what it shows, elsewhere what the panel names."""
-    if _in_image_editor(context):
+def _chosen(context: bpy.types.Context) -> footage.Source | None:
+    """The picture: in the Image and Clip Editors what they show, in the Video Sequencer the active strip, elsewhere
+    what the panel names. It goes into the window's scene, also from a sequencer that shows another one."""
+    editor = _editor(context)
+    if editor == "IMAGE_EDITOR":
         return context.space_data.image
+    if editor == "CLIP_EDITOR":
+        return context.space_data.clip
+    if editor == "SEQUENCE_EDITOR":
+        scene = compat.sequencer_scene(context)
+        return scene.sequence_editor.active_strip if scene and scene.sequence_editor else None
     settings = context.scene.dice
     return settings.filepath if settings.source == "FILE" else settings.image
 
 
-def _in_image_editor(context: bpy.types.Context) -> bool:
-    return context.space_data is not None and context.space_data.type == "IMAGE_EDITOR"
+def _editor(context: bpy.types.Context) -> str:
+    return "" if context.space_data is None else context.space_data.type
 
 
 def request_of(settings: DICE_PG_settings) -> capture_job.Request:
     """What the panel asks for."""
     crop = (settings.crop_left, settings.crop_top, settings.crop_side) if settings.use_crop else None
     fix_contact = settings.engine == "dice" and settings.fix_contact
-    return capture_job.Request(settings.engine, settings.hand, crop, fix_contact=fix_contact)
+    return capture_job.Request(settings.engine, settings.hand, crop, fix_contact=fix_contact, face=settings.face)
 
 
-def _start(chosen: str | bpy.types.Image, request: capture_job.Request, scene: str) -> None:
-    picture = photo.from_path(chosen) if isinstance(chosen, str) else photo.from_image(chosen)
+def _start(chosen: footage.Source, request: capture_job.Request, scene: str) -> None:
+    picture = footage.photo_of(chosen, bpy.data.scenes[scene])
 
     def done(result: Capture) -> None:
         scene_ops.import_pending(result, picture, scene)
@@ -146,7 +159,8 @@ def _start(chosen: str | bpy.types.Image, request: capture_job.Request, scene: s
             told = f"{names[0]} stands between the camera and the captured head, or around them."
             jobs.state.notice = DiceError(told, "Move or hide it.")
 
-    jobs.start(capture_job.CaptureJob(picture, request, runtime=preferences.runtime(), done=done))
+    ask = capture_job.asking(picture, request)
+    jobs.start(capture_job.CaptureJob(ask, runtime=preferences.runtime(), done=done))
 
 
 CLASSES = (DICE_OT_capture, DICE_OT_capture_file, DICE_FH_photograph, DICE_OT_cancel)

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Greyed buttons say why."""
+"""Greyed buttons say why, and an operator that fails says so where it can be read and acted upon."""
 
 from __future__ import annotations
 
 import bpy
+
+from ...dice_core.errors import DiceError
+from .. import jobs
 
 
 def unless(cls: type[bpy.types.Operator], reason: str) -> bool:
@@ -11,3 +14,23 @@ def unless(cls: type[bpy.types.Operator], reason: str) -> bool:
     if reason:
         cls.poll_message_set(reason)
     return not reason
+
+
+def fail(operator: bpy.types.Operator, error: DiceError) -> set[str]:
+    """What an operator's `execute` gives when it failed: the error is reported, and stays in the panel."""
+    operator.report({"ERROR"}, str(error))
+    jobs.state.notice = error
+    jobs.redraw()
+    return {"CANCELLED"}
+
+
+def run(operator: bpy.types.Operator, job: jobs.Job) -> set[str]:
+    """What an operator's `execute` gives that starts a job; without a window it waits for the job's end."""
+    if not bpy.app.background:
+        jobs.start(job)
+        return {"FINISHED"}
+    try:
+        jobs.finish(job)
+    except DiceError as error:
+        return fail(operator, error)
+    return {"FINISHED"}

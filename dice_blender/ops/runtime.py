@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Install, repair and remove the capture runtime."""
+"""Install, repair, test and remove the capture runtime; what is told of it."""
 
 from __future__ import annotations
 
 import bpy
 from bpy.props import BoolProperty
 
-from ...dice_core.errors import DiceError
-from .. import capture_job, jobs, preferences
+from .. import capture_job, jobs, log, preferences, self_test
 from ..install_job import InstallJob
-from .poll import unless
+from .poll import run, unless
 
 
-def _busy() -> str:
+def busy() -> str:
+    """Why no job can be started now; empty when one can."""
     return "" if jobs.state.job is None else "Wait for the running job, or cancel it"
 
 
@@ -22,9 +22,7 @@ class DICE_OT_install(bpy.types.Operator):
     bl_idname = "dice.install"
     bl_label = "Install Capture Runtime"
 
-    repair: BoolProperty(
-        name="Repair", description="Make the capture runtime anew", options={"SKIP_SAVE"}
-    )
+    repair: BoolProperty(name="Repair", description="Make the capture runtime anew", options={"SKIP_SAVE"})
     official: BoolProperty(
         name="DICE Engine",
         description="Add what the official network needs: PyTorch, for the GPU when there is one. "
@@ -35,7 +33,7 @@ class DICE_OT_install(bpy.types.Operator):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         offline = "" if bpy.app.online_access else "Allow online access first, in Preferences > System > Network"
-        return unless(cls, _busy() or offline)
+        return unless(cls, busy() or offline)
 
     @classmethod
     def description(cls, context: bpy.types.Context, properties: bpy.types.OperatorProperties) -> str:
@@ -54,7 +52,7 @@ class DICE_OT_remove_runtime(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        return unless(cls, _busy())
+        return unless(cls, busy())
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         return context.window_manager.invoke_confirm(self, event)
@@ -63,20 +61,50 @@ class DICE_OT_remove_runtime(bpy.types.Operator):
         return _run(self, "Removing", "--remove")
 
 
+class DICE_OT_doctor(bpy.types.Operator):
+    """Test whether everything that captures need is there and works, and write what was found into a text"""
+
+    bl_idname = "dice.doctor"
+    bl_label = "Test Capture Runtime"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return unless(cls, busy())
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        return run(self, self_test.job(preferences.runtime()))
+
+
+class DICE_OT_copy_log(bpy.types.Operator):
+    """Copy what the installation and the capture process said, and the versions of everything, to the clipboard"""
+
+    bl_idname = "dice.copy_log"
+    bl_label = "Copy Log"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        context.window_manager.clipboard = log.text(preferences.runtime(), capture_job.log())
+        self.report({"INFO"}, "The log is on the clipboard")
+        return {"FINISHED"}
+
+
+class DICE_OT_dismiss(bpy.types.Operator):
+    """Put this message away"""
+
+    bl_idname = "dice.dismiss"
+    bl_label = "Dismiss Message"
+    bl_options = {"INTERNAL"}
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        jobs.state.notice = None
+        jobs.redraw()
+        return {"FINISHED"}
+
+
 def _run(operator: bpy.types.Operator, stage: str, *options: str) -> set[str]:
     capture_job.release(wait=True)  # it may use files that are replaced
-    job = InstallJob(preferences.runtime(), *options, stage=stage)
-    if not bpy.app.background:
-        jobs.start(job)
-        return {"FINISHED"}
-    try:
-        jobs.finish(job)
-    except DiceError as error:
-        operator.report({"ERROR"}, str(error))
-        return {"CANCELLED"}
-    return {"FINISHED"}
+    return run(operator, InstallJob(preferences.runtime(), *options, stage=stage))
 
 
-CLASSES = (DICE_OT_install, DICE_OT_remove_runtime)
+CLASSES = (DICE_OT_install, DICE_OT_remove_runtime, DICE_OT_doctor, DICE_OT_copy_log, DICE_OT_dismiss)
 
 register, unregister = bpy.utils.register_classes_factory(CLASSES)

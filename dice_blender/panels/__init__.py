@@ -9,11 +9,12 @@ from __future__ import annotations
 import bpy
 
 from .main import DICE_PT_clip, DICE_PT_image, DICE_PT_main, DICE_PT_strip
-from .result import DICE_PT_result, DICE_PT_tools
+from .result import DICE_PT_quality, DICE_PT_result, DICE_PT_tools
 from .runtime import DICE_PT_runtime
 
 CLASSES = (  # parents first
-    DICE_PT_main, DICE_PT_image, DICE_PT_clip, DICE_PT_strip, DICE_PT_result, DICE_PT_tools, DICE_PT_runtime
+    DICE_PT_main, DICE_PT_image, DICE_PT_clip, DICE_PT_strip, DICE_PT_result, DICE_PT_tools, DICE_PT_quality,
+    DICE_PT_runtime,
 )  # fmt: skip
 
 register, unregister = bpy.utils.register_classes_factory(CLASSES)

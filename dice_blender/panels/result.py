@@ -58,7 +58,6 @@ class DICE_PT_result(bpy.types.Panel):
         camera = build.parts(collection).get("camera")
         for background in camera.data.background_images if camera else ():
             column.prop(background, "alpha", text="Photograph", slider=True)
-        _draw_quality(layout, collection)
         for note in filter(None, collection.get("dice_notes", "").split("\n")):
             draw_text(layout, context, note, "INFO")
 
@@ -80,14 +79,27 @@ class DICE_PT_tools(bpy.types.Panel):
             column.operator("dice.fix_contact", icon="SNAP_FACE")
         column.operator("dice.rig", icon="ARMATURE_DATA")
         column.operator("dice.add_expressions", icon="SHAPEKEY_DATA")
-        row = layout.row(align=True)
-        row.operator("dice.project_photo", icon="IMAGE_BACKGROUND")
-        row.operator("dice.bake_photo", text="Bake", icon="TEXTURE")
+        column.operator("dice.project_photo", icon="IMAGE_BACKGROUND")
+        column.operator("dice.bake_photo", icon="TEXTURE")
         layout.operator("dice.export_copy", icon="EXPORT")
         row = layout.row(align=True)
         row.operator("dice.save_result", text="Save", icon="FILE_TICK")
         row.operator("dice.reset", text="Reset", icon="FILE_REFRESH")
         row.operator("dice.delete", text="Delete", icon="TRASH")
+
+
+class DICE_PT_quality(bpy.types.Panel):
+    """How far to trust it, in numbers."""
+
+    bl_label = "Quality"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "DICE"
+    bl_parent_id = "DICE_PT_result"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context: bpy.types.Context) -> None:
+        _draw_quality(self.layout, context.scene.dice.result)
 
 
 def _draw_contact(layout: bpy.types.UILayout, collection: bpy.types.Collection) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..compat import node_tree
 from . import naming
 
+SKIN_COLOR = (0.54, 0.29, 0.20)  # linear RGB
 HEAT_STOPS = np.array([0.0, 0.25, 0.5, 0.75, 1.0])
 HEAT_COLORS = np.array(  # linear RGB: pale where nothing touches, through orange to dark red
     [[0.60, 0.60, 0.60], [0.85, 0.62, 0.22], [0.90, 0.25, 0.03], [0.65, 0.03, 0.02], [0.25, 0.0, 0.02]]
@@ -28,7 +29,7 @@ def skin() -> bpy.types.Material:
     """Skin that lets some light through."""
 
     def shade(material: bpy.types.Material) -> None:
-        shader = _principled(material, (0.54, 0.29, 0.20), 0.5)
+        shader = _principled(material, SKIN_COLOR, 0.5)
         material.diffuse_color = (0.80, 0.52, 0.41, 1.0)  # Solid view's lights are dim
         shader.inputs["Subsurface Weight"].default_value = 0.3
         shader.inputs["Subsurface Radius"].default_value = (0.012, 0.004, 0.002)  # metres; red goes deepest

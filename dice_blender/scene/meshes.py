@@ -16,6 +16,7 @@ ASSETS = ROOT / "dice_core" / "body" / "assets"
 SKIN, MOUTH, EYES, IRISES = range(4)  # material slots of the open head
 EYEBALL = 2
 SLOT_OF_PART = np.array([SKIN, MOUTH, EYES, MOUTH, MOUTH])  # parts of head.npz: skin, mouth, eyeball, cavity, tongue
+ROOM = {"hand": (0.02, 0.02, 0.96), "head": (0.03, 0.05, 0.53)}  # u, v, longer side: for a hand, for the eyeballs
 IRIS_ANGLE = 30.0  # degrees about the eye's axis; the front ring of its vertices lies within
 
 
@@ -41,7 +42,16 @@ def surface_of(asset: str, faces: NDArray, count: int) -> Surface | None:
     corners = np.take_along_axis(faces_uv, same.argmax(2), 1)
     slots = SLOT_OF_PART[part[faces].min(1)]
     slots[_iris(mean, part)[faces].all(1)] = IRISES
-    return Surface(uv[corners].astype(np.float32), slots.astype(np.int32))
+    coordinates = uv[corners].astype(np.float32)
+    small = part[faces].min(1) == (EYEBALL if asset == "head" else 0)
+    coordinates[small] = _enlarged(coordinates[small], *ROOM[asset])
+    return Surface(coordinates, slots.astype(np.int32))
+
+
+def _enlarged(uv: NDArray, left: float, bottom: float, side: float) -> NDArray[np.float32]:
+    """The coordinates in a square of that size: in the whole body's layout hands and eyes are a few pixels."""
+    low = uv.min((0, 1))
+    return (uv - low) * (side / (uv.max((0, 1)) - low).max()) + np.float32([left, bottom])
 
 
 def _iris(mean: NDArray, part: NDArray) -> NDArray[np.bool_]:

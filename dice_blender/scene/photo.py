@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...dice_core.errors import DiceError, MediaError
+from ...dice_core.types import Capture
 from .exif import TRANSPOSED, orientation, upright
 
 JPEG_QUALITY = 92
@@ -33,11 +34,17 @@ class Photo:
         The file, or None when there are only pixels.
     pixels
         (h, w, 3) uint8 sRGB, first row on top, or None when there is a file.
+    frame
+        Which frame, when the file is a movie; the first is 0.
+    jpeg
+        The contents of a JPEG file, when there is neither; the runtime sent it.
     """
 
     source: str
     path: Path | None = None
     pixels: NDArray[np.uint8] | None = None
+    frame: int | None = None
+    jpeg: bytes = b""
 
 
 def from_path(path: str | Path) -> Photo:
@@ -54,7 +61,11 @@ def from_image(image: bpy.types.Image) -> Photo:
     Float images go as pixels too: the runtime reads no EXR.
     """
     if image.source in REFUSED:
-        raise MediaError(f"{image.name} is {REFUSED[image.source]}.", "Choose a single picture.")
+        raise MediaError(
+            f"{image.name} is {REFUSED[image.source]}.",
+            "Choose a single picture. Frames of movies and sequences are captured in the Movie Clip Editor and in the "
+            "Video Sequencer.",
+        )
     if not all(image.size):  # asking for the size loads it
         raise MediaError(f"The pixels of {image.name} cannot be read.", "Save it to a file and choose the file.")
     path = file_of(image)
@@ -69,6 +80,16 @@ def file_of(image: bpy.types.Image) -> Path | None:
     return path if path.is_file() else None
 
 
+def behind(capture: Capture, picture: Photo | None, pack: bool = True) -> bpy.types.Image | None:
+    """A new image data-block to show behind a capture: the picture, or the frame that came with one of a movie.
+
+    See `show`.
+    """
+    if picture is None or picture.frame is not None:
+        picture = Photo(capture.source, jpeg=capture.picture) if capture.picture else None
+    return None if picture is None else show(picture, capture.camera.image_size, pack)
+
+
 def show(photo: Photo, size: tuple[int, int], pack: bool = True) -> bpy.types.Image:
     """A new image data-block with the upright photograph.
 
@@ -79,19 +100,21 @@ def show(photo: Photo, size: tuple[int, int], pack: bool = True) -> bpy.types.Im
     size
         Width and height that the capture was made from.
     pack
-        Keep a copy of the file in the .blend. Pixels without a file are always kept.
+        Keep a copy of the file in the .blend. What has no file is always kept.
 
     Raises
     ------
     DiceError
         When the file is not readable or not the picture that was captured.
     """
+    if photo.jpeg:
+        return _unpacked(photo, size)
     if photo.path is None:
         _check(photo, photo.pixels.shape[1::-1], size)
         image = _from_pixels(photo.source, photo.pixels)
         image.pack()
         return image
-    image, turn = _load(photo.path), orientation(photo.path)
+    image, turn = load(photo.path), orientation(photo.path)
     try:
         _check(photo, tuple(reversed(image.size)) if turn in TRANSPOSED else image.size, size)
     except DiceError:
@@ -102,6 +125,15 @@ def show(photo: Photo, size: tuple[int, int], pack: bool = True) -> bpy.types.Im
     if pack:
         image.pack()
     return image
+
+
+def sample(image: bpy.types.Image, uv: NDArray) -> NDArray[np.float64]:
+    """(N, 3) linear RGB of the image's pixels at (N, 2) places from 0 to 1, v up."""
+    values = _values(image)
+    height, width = values.shape[:2]
+    columns, rows = (np.clip((uv * [1, -1] + [0, 1]) * [width, height], 0, [width - 1, height - 1]).astype(int)).T
+    colors = np.broadcast_to(_colors(values[rows, columns][None], image.is_float)[0], (len(uv), 3)).astype(np.float64)
+    return np.where(colors <= 0.04045, colors / 12.92, ((colors + 0.055) / 1.055) ** 2.4)
 
 
 def _check(photo: Photo, size: Sequence[int], expected: Sequence[int]) -> None:
@@ -132,13 +164,28 @@ def _turned(image: bpy.types.Image, turn: int, path: Path) -> bpy.types.Image:
         turned.file_format = "JPEG"
         turned.save(filepath=str(file), quality=JPEG_QUALITY)
         bpy.data.images.remove(turned)
-        image = _load(file)
+        image = load(file)
         image.pack()
     image.filepath_raw = f"//{file.name}"  # where Blender would unpack it to
     return image
 
 
-def _load(path: Path) -> bpy.types.Image:
+def _unpacked(photo: Photo, size: Sequence[int]) -> bpy.types.Image:
+    """Of the contents of a JPEG file, which stay in the .blend."""
+    image = bpy.data.images.new(photo.source, 1, 1)
+    image.source = "FILE"
+    image.pack(data=photo.jpeg, data_len=len(photo.jpeg))
+    image.filepath_raw = f"//{Path(photo.source).stem}.jpg"  # where Blender would unpack it to
+    try:
+        _check(photo, image.size, size)
+    except DiceError:
+        bpy.data.images.remove(image)
+        raise
+    return image
+
+
+def load(path: Path) -> bpy.types.Image:
+    """A new image data-block. Raises `MediaError` when Blender cannot read the file."""
     try:
         return bpy.data.images.load(str(path))
     except RuntimeError as error:

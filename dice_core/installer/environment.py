@@ -29,12 +29,20 @@ LOCKS = Path(__file__).parent.parent / "requirements"
 NOTE, UNFINISHED = "installed.json", "unfinished"
 PYTHONS = ((3, 11), (3, 13), (3, 12), (3, 14))  # those that every package has wheels for, the best tested first
 OLDEST_PIP = 22.3  # the first that can fill another environment (--python)
+COUNTING_PIP = 24.1  # the first that says how many bytes it has (--progress-bar=raw)
+COUNTED = re.compile(r"Progress (\d+) of (\d+)")  # bytes
+LAST_WORDS = 30  # lines of a pip that failed
 PROBE = """
 import importlib.metadata as metadata, importlib.util as util, json, sys
-try: pip = float(".".join(metadata.version("pip").split(".")[:2]))
+def number(version): return float(".".join(version.split(".")[:2]))
+try: pip = number(metadata.version("pip"))
 except metadata.PackageNotFoundError: pip = 0.0
-has = [util.find_spec(name) is not None for name in ("venv", "ensurepip")]
-print(json.dumps([sys.executable, sys.version_info[:2], sys.version.split()[0], pip, *has]))
+try:
+    import ensurepip
+    bundled = number(ensurepip.version())
+except Exception: bundled = 0.0
+venv = util.find_spec("venv") is not None
+print(json.dumps([sys.executable, sys.version_info[:2], sys.version.split()[0], pip, venv, bundled]))
 """
 CERTIFICATE = "CERTIFICATE_VERIFY_FAILED"
 # The second is how pip puts it where its settings hold a constraint on a package that it does not find.
@@ -59,13 +67,17 @@ class NotFound(DiceError):
 
 @dataclass(frozen=True)
 class Interpreter:
-    """A Python that can make environments: with its own pip, or with the one bundled in ensurepip."""
+    """A Python that can make environments: with its own pip, or with the one bundled in ensurepip.
+
+    `counts` says whether that pip tells how many bytes it has fetched.
+    """
 
     path: Path
     minor: tuple[int, int]
     version: str
     has_pip: bool
     has_ensurepip: bool
+    counts: bool = False
 
     @property
     def remedy(self) -> str:
@@ -77,10 +89,12 @@ def probe(path: Path) -> Interpreter | None:
     command = [str(path), "-c", PROBE]
     try:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=30, env=clean(), check=True)
-        executable, minor, version, pip, venv, ensurepip = json.loads(answer.stdout)
+        executable, minor, version, pip, venv, bundled = json.loads(answer.stdout)
     except (OSError, ValueError, subprocess.SubprocessError):
         return None
-    return Interpreter(Path(executable), (minor[0], minor[1]), version, venv and pip >= OLDEST_PIP, venv and ensurepip)
+    own = venv and pip >= OLDEST_PIP
+    counts = (pip if own else bundled) >= COUNTING_PIP
+    return Interpreter(Path(executable), (minor[0], minor[1]), version, own, venv and bundled > 0, counts)
 
 
 def candidates(versions: Sequence[tuple[int, int]]) -> Iterator[Path]:
@@ -195,15 +209,16 @@ class Environment:
         outer = (self.base.path, "-m", "pip", "--python", self.python)
         runner: tuple[str | Path, ...] = outer if self.base.has_pip else (self.python, "-m", "pip")
         sources = ("--no-index", "--find-links", self.wheelhouse) if self.wheelhouse else ()
-        options = ["--only-binary=:all:", "--progress-bar=off", "--retries=3"]
+        options = ["--only-binary=:all:", f"--progress-bar={'raw' if self.base.counts else 'off'}", "--retries=3"]
         lines: deque[str] = deque(maxlen=400)
 
         def listen(text: str) -> None:
-            lines.append(text)
+            if not COUNTED.match(text):
+                lines.append(text)
             line(text)
 
         if run([*runner, verb, *options, *sources, *arguments], listen):
-            raise explain(lines, self.wheelhouse)
+            raise explain(lines, self.wheelhouse) from RuntimeError("\n".join(list(lines)[-LAST_WORDS:]))
 
 
 def explain(lines: Iterable[str], wheelhouse: Path | None = None) -> DiceError:

@@ -69,16 +69,31 @@ def registered(extension: ModuleType) -> Iterator[ModuleType]:
     extension.unregister()
 
 
+@pytest.fixture(scope="session")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The extension's zip."""
+    import packing
+
+    return packing.build(tmp_path_factory.mktemp("dist"))
+
+
 @pytest.fixture
 def blender(tmp_path: Path) -> Callable[..., str]:
-    """Runs a script with Blender's module in a process of its own; gives what it printed."""
+    """Runs a script with Blender's module in a process of its own; gives what it printed.
 
-    def run(script: str, *arguments: object) -> str:
+    `python` runs it, Blender's own where it is left out, after the words `before`; `variables` are the environment's.
+    """
+
+    def run(
+        script: str, *arguments: object, python: Path | str = sys.executable, before: tuple[str, ...] = (),
+        **variables: str,
+    ) -> str:  # fmt: skip
         file = tmp_path / "script.py"
         ending = "\nimport os, sys\nsys.stdout.flush()\nos._exit(0)\n"
         file.write_text(script + ending, encoding="utf-8")
-        command = [sys.executable, str(file), *map(str, arguments)]
+        command = [*before, str(python), str(file), *map(str, arguments)]
         environment = os.environ | {"BLENDER_USER_RESOURCES": str(tmp_path / "user"), "PYTHONWARNINGS": "ignore"}
+        environment |= variables
         done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, cwd=tmp_path)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout

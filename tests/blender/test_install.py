@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import bpy
 import pytest
-from dice_capture.dice_blender import install_job, jobs
+from dice_capture.dice_blender import install_job, jobs, program_job
 from dice_capture.dice_blender.ops import runtime as runtime_ops
 from dice_capture.dice_core.errors import Cancelled, DiceError
 
@@ -97,7 +97,7 @@ def test_no_console_appears_on_windows(tmp_path: Path, monkeypatch: pytest.Monke
     job = install_job.InstallJob(tmp_path, stage="Installing")
     ran = []
     with monkeypatch.context() as windows:
-        windows.setattr(install_job, "NO_WINDOW", 0x08000000)
+        windows.setattr(program_job, "NO_WINDOW", 0x08000000)
         windows.setattr(sys, "platform", "win32")
         windows.setattr(subprocess, "run", lambda command, **options: ran.append((command[0], options)))
         job.abandon()

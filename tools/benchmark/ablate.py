@@ -64,8 +64,8 @@ class Told:
     frame: Frame
     parts: tuple[str, ...]
 
-    def faces(self, pixels: NDArray[np.uint8]) -> list[FaceLandmarks]:
-        return DETECTOR.faces(pixels)
+    def faces(self, pixels: NDArray[np.uint8], everywhere: bool = False) -> list[FaceLandmarks]:
+        return DETECTOR.faces(pixels, everywhere)
 
     def hands(self, pixels: NDArray[np.uint8], near: NDArray | None = None) -> list[HandLandmarks]:
         found = DETECTOR.hands(pixels, near)
