@@ -14,6 +14,7 @@ from ..dice_core.media import KINDS
 from ..dice_core.types import Capture
 from . import capture_job
 from .capture_job import CaptureJob, Request
+from .languages.words import iface
 from .scene import naming, photo
 from .scene.build import build
 
@@ -98,7 +99,7 @@ class BatchJob:
         self._job = CaptureJob(ask, runtime=self._runtime, done=lambda capture: self._done(picture, capture))
 
     def _show(self) -> None:
-        self.stage = f"{self._count + 1} of {self.total}: {self._job.stage}"
+        self.stage = iface("{} of {}: {}").format(self._count + 1, self.total, iface(self._job.stage))
         self.fraction = (self._count + self._job.fraction) / self.total
 
 

@@ -12,9 +12,11 @@ from ..dice_core.body.kinds import KINDS, converted, intact, missing
 from ..dice_core.errors import Cancelled, ModelsMissing
 from ..dice_core.paths import official_models_dir
 from . import jobs
+from .languages.words import iface
 from .program_job import ProgramJob, core, failure
 
 TOLD_ELSEWHERE = re.compile(r"missing: |the \w+ page: |models folder: |captures look there ")  # by the list of files
+COMPLETE = "All official files are there."
 PASSED_OVER = "passed over "  # how `python -m dice_core convert` begins such a line
 
 
@@ -69,8 +71,8 @@ def _ended(code: int, said: list[str]) -> None:
     lacking, passed = missing(official_models_dir()), sum(line.startswith(PASSED_OVER) for line in state.report)
     if passed == len(state.report):
         raise ModelsMissing("The DICE engine needs none of the chosen files.", "The list of its files says why.")
-    news = f"Official files still missing: {len(lacking)}." if lacking else "All official files are there."
-    jobs.state.notice = f"{news} Passed over: {passed}." if passed else news
+    news = iface("Official files still missing: {}.").format(len(lacking)) if lacking else iface(COMPLETE)
+    jobs.state.notice = iface("{} Passed over: {}.").format(news, passed) if passed else news
 
 
 def _briefly(line: str) -> str:

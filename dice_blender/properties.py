@@ -7,6 +7,7 @@ import bpy
 from bpy.props import BoolProperty, EnumProperty, IntProperty, PointerProperty, StringProperty
 
 from .compat import PATH_OPTIONS
+from .languages.words import CONTEXT
 from .scene import naming
 
 ENGINES = (
@@ -39,16 +40,27 @@ class DICE_PG_settings(bpy.types.PropertyGroup):
         options=PATH_OPTIONS,
     )
     image: PointerProperty(name="Image", description="Image to capture, as Blender shows it", type=bpy.types.Image)
-    engine: EnumProperty(name="Engine", description="What estimates the head and the hands", items=ENGINES)
-    hand: EnumProperty(name="Hand", description="Which of the person's hands to capture", items=HANDS)
+    engine: EnumProperty(
+        name="Engine", description="What estimates the head and the hands", items=ENGINES, translation_context=CONTEXT
+    )
+    hand: EnumProperty(
+        name="Hand", description="Which of the person's hands to capture", items=HANDS, translation_context=CONTEXT
+    )
     face: IntProperty(
-        name="Face", description="Which face, counted from the left; 0 lets the engine choose", default=0, min=0, max=99
+        name="Face",
+        description="Which face, counted from the left; 0 lets the engine choose",
+        default=0,
+        min=0,
+        max=99,
+        translation_context=CONTEXT,
     )
     fix_contact: BoolProperty(
         name="Fix Contact", description="Bring hands that touch to the skin, and let the skin give way"
     )
     use_crop: BoolProperty(
-        name="Crop", description="Look at a square of the picture only, at one of several faces for instance"
+        name="Crop",
+        description="Look at a square of the picture only, at one of several faces for instance",
+        translation_context=CONTEXT,
     )
     crop_left: IntProperty(
         name="Left", description="Pixels from the picture's left edge to the square", subtype="PIXEL"

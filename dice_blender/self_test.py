@@ -10,6 +10,7 @@ import bpy
 from ..dice_core.body.kinds import KINDS
 from ..dice_core.errors import Cancelled, DiceError, ModelsMissing, NotInstalled
 from . import jobs
+from .languages.words import iface
 from .program_job import ProgramJob, core, failure
 
 REPORT = "DICE Doctor"  # name of the text
@@ -33,8 +34,9 @@ def _ended(code: int, said: list[str]) -> None:
     text.write("\n".join(said) + "\n")
     faults = [line.removeprefix(FAULT).split("  ")[0] for line in said if line.startswith(FAULT)]
     if faults:
-        raise _class_of(faults)(f"The self-test found faults: {_some(faults)}.", f"The text {REPORT} says what to do.")
-    jobs.state.notice = f"The self-test found no fault. The text {REPORT} has the details."
+        told = iface("The self-test found faults: {}.").format(_some(faults))
+        raise _class_of(faults)(told, iface("The text {} says what to do.").format(REPORT))
+    jobs.state.notice = iface("The self-test found no fault. The text {} has the details.").format(REPORT)
 
 
 def _class_of(faults: list[str]) -> type[DiceError]:
@@ -45,5 +47,5 @@ def _class_of(faults: list[str]) -> type[DiceError]:
 
 
 def _some(names: list[str]) -> str:
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more
+    some = ", ".join(names[:NAMED])
+    return some if len(names) <= NAMED else iface("{} and {} more").format(some, len(names) - NAMED)

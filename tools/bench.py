@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long a capture takes, by stage, and the official network: `make bench [PHOTO=path]`. Writes out/bench.json.
+"""How long a capture takes, by stage, the official network, and Blender: `make bench [PHOTO=path]`, out/bench.json.
 
 Every figure is the median of the repeats in one process after a warm-up, so that stages can be compared as ratios of
 one run. Peak memory is the process' own.
@@ -12,6 +12,8 @@ import json
 import os
 import resource
 import statistics
+import subprocess
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -20,8 +22,9 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from dice_core.client import Client, finish  # noqa: E402
 from dice_core.files import atomic  # noqa: E402
-from dice_core.paths import runtime_dir  # noqa: E402
+from dice_core.paths import environment_python, runtime_dir  # noqa: E402
 from dice_core.pipeline import Pipeline  # noqa: E402
+from dice_core.result import store  # noqa: E402
 from tools.demo import ROOT, SAMPLE  # noqa: E402
 
 
@@ -34,10 +37,11 @@ def main() -> None:
     from tools import bench_network  # now: torch is none of the open engine's memory
 
     figures["network"] = bench_network.measure(options.repeats)
-    network = {f"network.{name}": value for name, value in figures["network"].items()}
-    for name, value in (figures | network).items():
-        if name != "network":
-            print(f"{name:<28}{value:14.6g}")
+    figures["blender"] = in_blender(options.photo)
+    for name, value in figures.items():
+        inner = {f"{name}.{key}": one for key, one in value.items()} if isinstance(value, dict) else {name: value}
+        for key, one in inner.items():
+            print(f"{key:<28}{one:14.6g}")
     with atomic(ROOT / "out" / "bench.json") as temporary:
         temporary.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
@@ -59,6 +63,18 @@ def measure(photo: Path, repeats: int) -> dict[str, float]:
     figures["worker_s"] = statistics.median(through_worker(photo, repeats))
     figures["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return figures
+
+
+def in_blender(photo: Path) -> dict[str, float]:
+    """Milliseconds that Blender takes over the capture of the photograph: see `bench_blender`."""
+    with tempfile.TemporaryDirectory() as folder:
+        result, figures = Path(folder) / "result.npz", Path(folder) / "figures.json"
+        store.save(result, Pipeline().capture(photo))
+        python = environment_python(runtime_dir() / "blender")
+        command = [str(python), "-m", "tools.bench_blender", str(result), str(photo.absolute()), str(figures)]
+        variables = os.environ | {"BLENDER_USER_RESOURCES": folder}
+        subprocess.run(command, cwd=ROOT, env=variables, check=True, stdout=subprocess.DEVNULL)
+        return json.loads(figures.read_text(encoding="utf-8"))
 
 
 def through_worker(photo: Path, repeats: int) -> list[float]:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The texts of the interface for translators; runs in Blender's Python, .venv/blender/bin/python.
+"""The texts of the interface for translators, in Blender's Python: `.venv/blender/bin/python -m tools.translations`.
 
-    python -m tools.translations                collect them in the template, and bring every catalogue into its order
-    python -m tools.translations FILE.po NAME   make the catalogue dice_blender/languages/NAME.py from a translator's file
+Collects them in the template and brings the catalogues into its order. With a translator's file and the name of the
+language, `-m tools.translations FILE.po NAME`, it makes the catalogue dice_blender/languages/NAME.py of the file too.
 """
 
 from __future__ import annotations
@@ -24,13 +24,22 @@ from dice_core.paths import ROOT
 
 FOLDER = ROOT / "dice_blender" / "languages"
 TEMPLATE = FOLDER / "template.pot"
-NOT_SHOWN = ("dice_blender/cli.py", "dice_blender/languages", "dice_core/__main__.py", "dice_core/doctor.py",
-             "dice_core/evaluate", "dice_core/network/extras.py", "dice_core/result/preview.py")  # fmt: skip
+# Where interface text stands in the sources, and what it looks like there; the first that fits counts.
+PLACES = (
+    ("dice_blender/(cli.py|languages/)", None),
+    ("dice_blender/scene/", re.compile(r"[A-Z][^\n{}]*( [a-z']+,? [a-z']|\.$)[^\n{}]*")),  # not: names of things
+    ("dice_blender/", re.compile(r"[A-Z][\w'-]*:? [^\n]*\S|[A-Z][a-z]+(-[A-Z][a-z]+)?")),
+    ("dice_core/(engines|errors|installer|landmarks|media|result/store|client|files|pipeline|protocol|runtime)",
+     re.compile(r"[A-Z][^\n{}]*\.")),
+)  # fmt: skip
+NAMES = ("Strip", "DICE Batch", "DICE Doctor")  # look like text in dice_blender
 TRANSLATED = ("iface", "tip", "rpt")  # dice_blender/languages/words.py
+TELLING = ("report", "say")  # of progress
 STAGES = ("STAGES", "FIX")  # names of constants that hold stages of a capture
-WORDS = re.compile(r"[A-Z][\w'-]* [^\n]+|[A-Z][a-z]+")  # what looks like interface text: in ops, panels and beside them
-SENTENCE = re.compile(r"[A-Z][^\n{}]*( [a-z']+,? [a-z']|\.$)[^\n{}]*")  # where names of objects and nodes stand too
-HEAD = "# {}: the texts of DICE Capture's interface.\n" 'msgid ""\nmsgstr "Content-Type: text/plain; charset=UTF-8\\n"\n'
+HEAD = """# The texts of DICE Capture's interface.
+msgid ""
+msgstr "Content-Type: text/plain; charset=UTF-8\\n"
+"""
 KINDS_OF_CLASSES = (bpy.types.Operator, bpy.types.Panel, bpy.types.PropertyGroup, bpy.types.AddonPreferences,
                     bpy.types.FileHandler)  # fmt: skip
 
@@ -41,16 +50,16 @@ def collect() -> dict[str, list[str]]:
     for cls in _classes():
         name = cls.__module__.partition(".")[2].replace(".", "/") + ".py"
         by_file.setdefault(name, []).extend(_of_class(cls))
-    for package in ("dice_blender", "dice_core"):
-        for path in sorted((ROOT / package).rglob("*.py")):
-            name = path.relative_to(ROOT).as_posix()
-            if not name.startswith(NOT_SHOWN):
-                by_file.setdefault(name, []).extend(_of_source(name, ast.parse(path.read_text(encoding="utf-8"))))
+    for path in sorted([*ROOT.glob("dice_blender/**/*.py"), *ROOT.glob("dice_core/**/*.py")]):
+        name = path.relative_to(ROOT).as_posix()
+        if pattern := next((pattern for place, pattern in PLACES if re.match(place, name)), None):
+            by_file.setdefault(name, []).extend(_of_source(ast.parse(path.read_text(encoding="utf-8")), pattern))
     by_file["dice_core/body/kinds.py"] = [text for kind in KINDS.values() for text in (_upper(kind.title), kind.where)]
     found: dict[str, list[str]] = {}
     for name, texts in sorted(by_file.items()):
         for text in dict.fromkeys(filter(None, texts)):
-            found.setdefault(text, []).append(name)
+            if text not in NAMES:
+                found.setdefault(text, []).append(name)
     return found
 
 
@@ -77,18 +86,16 @@ def _of_class(cls: type) -> Iterator[str]:
                 yield from (item.name, item.description)
 
 
-def _of_source(name: str, tree: ast.Module) -> Iterator[str]:
+def _of_source(tree: ast.Module, pattern: re.Pattern) -> Iterator[str]:
     """Constants that look like text, and those that are said to be."""
-    interface = name.startswith("dice_blender") and not name.startswith("dice_blender/scene")
-    pattern = WORDS if interface else SENTENCE
     for node in _in_order(tree):
         if isinstance(node, ast.Constant):
             if isinstance(node.value, str) and pattern.fullmatch(node.value):
                 yield node.value
         elif isinstance(node, ast.Call) and getattr(node.func, "id", "") in TRANSLATED:
             yield from _constants(node.args[0])
-        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "report" and node.args:
-            yield from map(_upper, _constants(node.args[0]))
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") in TELLING:
+            yield from (_upper(text) for argument in node.args for text in _constants(argument))
         elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in STAGES:
             yield from map(_upper, _constants(node.value))
 
@@ -113,7 +120,7 @@ def _upper(text: str) -> str:
 
 def template(texts: dict[str, list[str]]) -> str:
     """The gettext template."""
-    entries = [HEAD.format("Template")]
+    entries = [HEAD]
     for text, files in texts.items():
         kind = "#, python-brace-format\n" if "{" in text else ""
         entries.append(f'#: {" ".join(files)}\n{kind}msgid {_quoted(text)}\nmsgstr ""\n')

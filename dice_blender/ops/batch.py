@@ -12,6 +12,7 @@ from bpy_extras.io_utils import ImportHelper
 from ...dice_core.errors import DiceError
 from .. import batch_job, jobs, preferences
 from ..batch_job import Report, pictures_in
+from ..languages.words import iface, rpt
 from .capture import GLOB, not_ready, request_of
 from .poll import unless
 
@@ -49,7 +50,7 @@ class DICE_OT_batch(bpy.types.Operator, ImportHelper):
             jobs.start(job)
             return {"FINISHED"}
         jobs.finish(job)
-        self.report({"INFO"}, f"{len(job.report.captured)} of {job.total} pictures were captured")
+        self.report({"INFO"}, rpt("{} of {} pictures were captured").format(len(job.report.captured), job.total))
         return {"FINISHED"}
 
 
@@ -61,7 +62,8 @@ def _tell(report: Report) -> None:
     if report.failed:
         total = len(report.failed) + len(report.captured)
         jobs.state.notice = DiceError(
-            f"{len(report.failed)} of {total} pictures could not be captured.", f"The text {REPORT} says why."
+            iface("{} of {} pictures could not be captured.").format(len(report.failed), total),
+            iface("The text {} says why.").format(REPORT),
         )
     if not bpy.app.background:
         with bpy.context.temp_override(window=bpy.context.window_manager.windows[0]):

@@ -11,6 +11,7 @@ from ...dice_core.errors import DiceError
 from ...dice_core.types import Capture
 from .. import api, capture_job, compat, jobs, preferences
 from ..batch_job import KINDS
+from ..languages.words import iface
 from ..properties import DICE_PG_settings
 from ..scene import footage
 from ..scene.obstacles import in_the_way
@@ -156,8 +157,8 @@ def _start(chosen: footage.Source, request: capture_job.Request, scene: str) -> 
         scene_ops.import_pending(result, picture, scene)
         captured = bpy.data.scenes[scene].dice.result
         if names := in_the_way(bpy.data.scenes[scene], captured):
-            told = f"{names[0]} stands between the camera and the captured head, or around them."
-            jobs.state.notice = DiceError(told, "Move or hide it.")
+            told = iface("{} stands between the camera and the captured head, or around them.")
+            jobs.state.notice = DiceError(told.format(names[0]), "Move or hide it.")
 
     ask = capture_job.asking(picture, request)
     jobs.start(capture_job.CaptureJob(ask, runtime=preferences.runtime(), done=done))

@@ -7,6 +7,7 @@ import bpy
 import gpu
 from gpu_extras.batch import batch_for_shader
 
+from ..languages.words import iface
 from ..scene import exif, photo
 from .poll import unless
 
@@ -30,7 +31,8 @@ class DICE_OT_draw_crop(bpy.types.Operator):
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         self.middle: Point | None = None
         context.window_manager.modal_handler_add(self)
-        context.workspace.status_text_set("Crop: drag from the middle of the face outward. Esc: leave it as it was")
+        help_text = iface("Crop: drag from the middle of the face outward. Esc: leave it as it was")
+        context.workspace.status_text_set(help_text)
         return {"RUNNING_MODAL"}
 
     def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:

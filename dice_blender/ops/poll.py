@@ -7,18 +7,24 @@ import bpy
 
 from ...dice_core.errors import DiceError
 from .. import jobs
+from ..languages.words import rpt, tip
 
 
 def unless(cls: type[bpy.types.Operator], reason: str) -> bool:
     """What an operator's `poll` gives: whether there is no reason against it, which its button then shows."""
     if reason:
-        cls.poll_message_set(reason)
+        cls.poll_message_set(tip(reason))
     return not reason
+
+
+def told(error: DiceError) -> str:
+    """An error as an operator reports it."""
+    return f"{rpt(error.message)} {rpt(error.remedy)}".strip()
 
 
 def fail(operator: bpy.types.Operator, error: DiceError) -> set[str]:
     """What an operator's `execute` gives when it failed: the error is reported, and stays in the panel."""
-    operator.report({"ERROR"}, str(error))
+    operator.report({"ERROR"}, told(error))
     jobs.state.notice = error
     jobs.redraw()
     return {"CANCELLED"}

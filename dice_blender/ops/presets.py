@@ -28,6 +28,7 @@ class DICE_PT_presets(PresetPanel, bpy.types.Panel):
     """The list of them, in the header of the DICE panels."""
 
     bl_label = "Capture Presets"
+    bl_description = "Presets of how to capture"
     preset_subdir = FOLDER
     preset_operator = "script.execute_preset"
     preset_add_operator = "dice.add_preset"

@@ -9,8 +9,9 @@ from bpy_extras.io_utils import ExportHelper
 
 from ...dice_core.errors import DiceError
 from .. import api
+from ..languages.words import rpt, tip
 from ..scene import contact, kept
-from .poll import unless
+from .poll import told, unless
 
 
 class DICE_OT_show(bpy.types.Operator):
@@ -36,7 +37,7 @@ class DICE_OT_show(bpy.types.Operator):
 
     @classmethod
     def description(cls, context: bpy.types.Context, properties: bpy.types.OperatorProperties) -> str:
-        return properties.bl_rna.properties["what"].enum_items[properties.what].description
+        return tip(properties.bl_rna.properties["what"].enum_items[properties.what].description)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         heat = self.what == "CONTACT"
@@ -69,7 +70,7 @@ class DICE_OT_contact_threshold(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         count = api.set_contact_threshold(context.scene.dice.result, self.least)
-        self.report({"INFO"}, f"{count} vertices touch")
+        self.report({"INFO"}, rpt("{} vertices touch").format(count))
         return {"FINISHED"}
 
 
@@ -91,7 +92,7 @@ class DICE_OT_save_result(bpy.types.Operator, ExportHelper):
         try:
             api.save(context.scene.dice.result, self.filepath)
         except DiceError as error:
-            self.report({"ERROR"}, str(error))
+            self.report({"ERROR"}, told(error))
             return {"CANCELLED"}
         return {"FINISHED"}
 
@@ -111,7 +112,7 @@ class DICE_OT_reset(bpy.types.Operator):
         try:
             api.reset(context.scene.dice.result, scene=context.scene)
         except DiceError as error:
-            self.report({"ERROR"}, str(error))
+            self.report({"ERROR"}, told(error))
             return {"CANCELLED"}
         return {"FINISHED"}
 

@@ -7,8 +7,9 @@ import bpy
 
 from ...dice_core.errors import DiceError
 from .. import api
+from ..languages.words import rpt
 from ..scene import armature, expressions
-from .poll import unless
+from .poll import told, unless
 from .result import why_fixed
 
 
@@ -30,9 +31,9 @@ class DICE_OT_rig(bpy.types.Operator):
         try:
             rigs = api.rig(context.scene.dice.result)
         except DiceError as error:
-            self.report({"ERROR"}, str(error))
+            self.report({"ERROR"}, told(error))
             return {"CANCELLED"}
-        self.report({"INFO"}, f"Added {', '.join(item.name for item in rigs)}")
+        self.report({"INFO"}, rpt("Added {}").format(", ".join(item.name for item in rigs)))
         return {"FINISHED"}
 
 
@@ -51,9 +52,9 @@ class DICE_OT_add_expressions(bpy.types.Operator):
         try:
             keys = api.add_expressions(context.scene.dice.result)
         except DiceError as error:
-            self.report({"ERROR"}, str(error))
+            self.report({"ERROR"}, told(error))
             return {"CANCELLED"}
-        self.report({"INFO"}, f"Added {len(keys)} shape keys")
+        self.report({"INFO"}, rpt("Added {} shape keys").format(len(keys)))
         return {"FINISHED"}
 
 

@@ -8,6 +8,7 @@ from bpy.props import BoolProperty
 
 from .. import capture_job, jobs, log, preferences, self_test
 from ..install_job import InstallJob
+from ..languages.words import tip
 from .poll import run, unless
 
 
@@ -38,7 +39,7 @@ class DICE_OT_install(bpy.types.Operator):
     @classmethod
     def description(cls, context: bpy.types.Context, properties: bpy.types.OperatorProperties) -> str:
         chosen = next((name for name in ("official", "repair") if getattr(properties, name)), None)
-        return properties.bl_rna.properties[chosen].description if chosen else cls.__doc__
+        return tip(properties.bl_rna.properties[chosen].description if chosen else cls.__doc__)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         return _run(self, "Installing", *["--repair"] * self.repair, *["--engine", "dice"] * self.official)

@@ -15,6 +15,7 @@ from .. import api
 from ..compat import PATH_OPTIONS
 from ..scene import build
 from ..scene.photo import Photo
+from .poll import told
 
 
 @dataclass
@@ -63,7 +64,7 @@ class DICE_OT_import_result(bpy.types.Operator, ImportHelper):
             result, picture, scene = self._given(context)
             collection = api.import_capture(result, picture, scene=scene, pack=self.pack, match=self.match)
         except DiceError as error:
-            self.report({"ERROR"}, str(error))
+            self.report({"ERROR"}, told(error))
             return {"CANCELLED"}
         if scene == context.scene:
             _select(context, build.meshes(collection))
@@ -105,7 +106,7 @@ def import_pending(capture: Capture, photo: Photo | None, scene: str) -> None:
         with bpy.context.temp_override(**place):
             bpy.ops.dice.import_result("EXEC_DEFAULT", True, number=pending.number)
     except RuntimeError as error:  # how an operator's report reaches its caller
-        raise DiceError(str(error).removeprefix("Error: ").strip()) from error
+        raise DiceError(str(error).partition(": ")[2].strip()) from error
 
 
 def _select(context: bpy.types.Context, items: list[bpy.types.Object]) -> None:

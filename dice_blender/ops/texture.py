@@ -8,6 +8,7 @@ from bpy.props import EnumProperty
 
 from ...dice_core.errors import DiceError
 from .. import api
+from ..languages.words import rpt
 from ..scene import bake, build, contact
 from .poll import fail, unless
 from .result import why_fixed
@@ -57,7 +58,7 @@ class DICE_OT_bake_photo(bpy.types.Operator):
         except DiceError as error:
             return fail(self, error)
         _show(context)
-        self.report({"INFO"}, f"Baked {', '.join(image.name for image in images)}")
+        self.report({"INFO"}, rpt("Baked {}").format(", ".join(image.name for image in images)))
         return {"FINISHED"}
 
 

@@ -8,6 +8,7 @@ import bpy
 from ...dice_core.body.kinds import KINDS, Kind
 from ...dice_core.paths import official_models_dir
 from .. import official, preferences
+from ..languages.words import iface
 from .widgets import draw_text
 
 ICONS = {"found": "CHECKMARK", "missing": "REMOVE", "damaged": "ERROR"}
@@ -25,7 +26,7 @@ def draw_official(layout: bpy.types.UILayout, context: bpy.types.Context, own: b
         row = layout.row()
         row.alignment = "LEFT"
         icon = "DISCLOSURE_TRI_DOWN" if own.show_official else "DISCLOSURE_TRI_RIGHT"
-        row.prop(own, "show_official", text="Official Files of the DICE Engine", icon=icon, emboss=False)
+        row.prop(own, "show_official", text="Official Files", icon=icon, emboss=False)
     if not (has_engine or own.show_official):
         return
     box = layout.box()
@@ -39,7 +40,7 @@ def draw_official(layout: bpy.types.UILayout, context: bpy.types.Context, own: b
         for key, kind in KINDS.items():
             if kind.source == source:
                 _draw_file(column, kind, official.condition(key))
-    draw_text(box, context, f"They are kept, ready for use, in {official_models_dir()}", "FILE_FOLDER")
+    draw_text(box, context, iface("They are kept, ready for use, in {}").format(official_models_dir()), "FILE_FOLDER")
     row = box.row(align=True)
     row.operator("dice.convert_models", text="Choose Files or Folder...", icon="FILEBROWSER")
     row.operator("dice.doctor", text="Self-Test", icon="CHECKBOX_HLT")
@@ -49,14 +50,13 @@ def draw_official(layout: bpy.types.UILayout, context: bpy.types.Context, own: b
 
 
 def _draw_file(column: bpy.types.UILayout, kind: Kind, condition: str) -> None:
-    icon = ICONS[condition]
-    if condition == "missing":
-        condition += f": {kind.where}" if kind.needed else ", not needed for captures"
+    lacks = iface("missing: {}").format(iface(kind.where)) if kind.needed else iface("missing, not needed for captures")
+    told = {"found": iface("found"), "damaged": iface("damaged"), "missing": lacks}[condition]
     row = column.split(factor=0.42)
-    row.label(text=kind.title[:1].upper() + kind.title[1:], icon=icon)
+    row.label(text=kind.title[:1].upper() + kind.title[1:], icon=ICONS[condition])
     row = row.split(factor=0.5)
     row.label(text=kind.file)
-    row.label(text=condition)
+    row.label(text=told)
 
 
 def _icon(line: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import bpy
 
+from ..languages.words import iface
 from ..scene import build, contact
 from ..scene.deformation import key_of
 from .widgets import draw_text
@@ -18,14 +19,20 @@ CONTACT = {
 }
 # docs/result-format.md explains the numbers. The first end of a name that fits counts.
 UNITS = {"_mm": "{:.1f} mm", "_error": "{:.2f} %", "score": "{:.0%}"}
-WORDS = {
-    "side_score": "side",
-    "score": "found",
-    "error": "landmark error",
-    "deformation_mm": "skin displacement",
-    "pressed_mm": "pressed in",
-    "penetration_mm": "still inside",
-    "gap_mm": "gap",
+LABELS = {
+    "face_score": "Face found",
+    "face_error": "Face landmark error",
+    "hand_right_score": "Right hand found",
+    "hand_right_side_score": "Right hand side",
+    "hand_right_error": "Right hand landmark error",
+    "hand_right_gap_mm": "Right hand gap",
+    "hand_left_score": "Left hand found",
+    "hand_left_side_score": "Left hand side",
+    "hand_left_error": "Left hand landmark error",
+    "hand_left_gap_mm": "Left hand gap",
+    "deformation_mm": "Skin displacement",
+    "pressed_mm": "Pressed in",
+    "penetration_mm": "Still inside",
 }
 
 
@@ -108,7 +115,7 @@ def _draw_contact(layout: bpy.types.UILayout, collection: bpy.types.Collection) 
     row = layout.split(factor=0.5)
     row.label(text=text, icon=icon)
     if icon != "INFO":
-        row.label(text=f"probability {probability:.0%}")
+        row.label(text=iface("probability {:.0%}").format(probability))
 
 
 def _draw_show(layout: bpy.types.UILayout, heat: bool) -> None:
@@ -121,15 +128,5 @@ def _draw_quality(layout: bpy.types.UILayout, collection: bpy.types.Collection) 
     column = layout.column(align=True)
     for name, value in collection.get("dice_quality", {}).items():
         row = column.split(factor=0.65)
-        row.label(text=_label(name))
+        row.label(text=LABELS.get(name, name))
         row.label(text=next((form for end, form in UNITS.items() if name.endswith(end)), "{:.3g}").format(value))
-
-
-def _label(name: str) -> str:
-    """`hand_right_error` -> `Right hand landmark error`."""
-    end = next((end for end in WORDS if name.endswith(end)), "")
-    subject = name.removesuffix(end).strip("_").split("_")
-    if subject[0] == "hand":
-        subject.reverse()
-    text = " ".join([*subject, WORDS.get(end, "")]).strip()
-    return text[:1].upper() + text[1:]

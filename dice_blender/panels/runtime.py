@@ -7,6 +7,7 @@ import bpy
 
 from ...dice_core.installer.plan import MODELS, OPEN, SIZES
 from .. import jobs, preferences
+from ..languages.words import iface
 from ..program_job import ProgramJob
 from .widgets import draw_job, draw_log, draw_notice, draw_text
 
@@ -61,12 +62,13 @@ def _draw_state(layout: bpy.types.UILayout, context: bpy.types.Context, installe
     if installed:
         facts = preferences.facts()
         engine, megabytes, version = (facts.get(key, "?") for key in ("engine", "megabytes", "python"))
-        draw_text(layout, context, f"Installed: {engine} engine, {megabytes} MB, Python {version}", "CHECKMARK")
+        told = iface("Installed: {} engine, {} MB, Python {}").format(engine, megabytes, version)
+        draw_text(layout, context, told, "CHECKMARK")
         if reason := preferences.outdated():
-            draw_text(layout, context, f"It should be updated. {reason}", "ERROR")
+            draw_text(layout, context, iface("It should be updated. {}").format(reason), "ERROR")
     else:
         megabytes = sum(SIZES[part][1] for part in (OPEN, MODELS))
-        told = f"The capture runtime is not installed. About {megabytes} MB are downloaded."
+        told = iface("The capture runtime is not installed. About {} MB are downloaded.").format(megabytes)
         draw_text(layout, context, told, "INFO")
 
 

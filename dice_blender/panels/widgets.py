@@ -9,6 +9,7 @@ import bpy
 
 from ...dice_core.errors import Cancelled, DiceError
 from .. import jobs, log
+from ..languages.words import iface
 from ..program_job import ProgramFailed
 from .remedies import BUTTONS
 
@@ -26,17 +27,17 @@ def draw_text(
     scale = context.preferences.system.ui_scale
     width = context.region.width / scale if context.region else 300
     column = layout.column(align=True)
-    for number, line in enumerate(textwrap.wrap(text, max(FEWEST, int(width / CHARACTER) - margin))):
+    for number, line in enumerate(textwrap.wrap(iface(text), max(FEWEST, int(width / CHARACTER) - margin))):
         column.label(text=line, icon=icon if number == 0 else "BLANK1" if icon != "NONE" else "NONE")
 
 
 def draw_job(layout: bpy.types.UILayout) -> None:
     """The running job's progress and the button that ends it."""
     job = jobs.state.job
-    text = "Cancelling" if job.cancelling else job.stage[:1].upper() + job.stage[1:]
+    text = iface("Cancelling" if job.cancelling else job.stage[:1].upper() + job.stage[1:])
     left = jobs.seconds_left()
     if left is not None:
-        text += f", {duration(left)} left"
+        text = iface("{}, {} left").format(text, duration(left))
     row = layout.row(align=True)
     row.progress(factor=job.fraction, type="BAR", text=text)
     row.operator("dice.cancel", text="", icon="X")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import bpy
 import numpy as np
@@ -30,22 +31,28 @@ class Surface:
 
 def surface_of(asset: str, faces: NDArray, count: int) -> Surface | None:
     """The surface of `head` or `hand`, or None when the mesh of `count` vertices is of another topology."""
-    with np.load(ASSETS / f"{asset}.npz", allow_pickle=False) as data:
-        own, uv, faces_uv = data["faces"].astype(np.int32), data["uv"], data["faces_uv"]
-        mean = data["mean"]
-        part = data["part"] if "part" in data else np.zeros(len(mean), np.uint8)
-    if own.shape != faces.shape or len(part) != count:
+    own, vertices, surface = _layout(asset)
+    if own.shape != faces.shape or vertices != count:
         return None
     same = faces[:, :, None] == own[:, None, :]  # a left hand's faces wind the other way round
     if not same.any(2).all():
         return None
-    corners = np.take_along_axis(faces_uv, same.argmax(2), 1)
+    return Surface(np.take_along_axis(surface.uv, same.argmax(2)[..., None], 1), surface.slots)
+
+
+@lru_cache(maxsize=2)
+def _layout(asset: str) -> tuple[NDArray[np.int32], int, Surface]:
+    """(F, 3) faces, number of vertices, and surface of the open head or hand, read once."""
+    with np.load(ASSETS / f"{asset}.npz", allow_pickle=False) as data:
+        faces, uv, faces_uv = data["faces"].astype(np.int32), data["uv"], data["faces_uv"]
+        mean = data["mean"]
+        part = data["part"] if "part" in data else np.zeros(len(mean), np.uint8)
     slots = SLOT_OF_PART[part[faces].min(1)]
     slots[_iris(mean, part)[faces].all(1)] = IRISES
-    coordinates = uv[corners].astype(np.float32)
+    coordinates = uv[faces_uv].astype(np.float32)
     small = part[faces].min(1) == (EYEBALL if asset == "head" else 0)
     coordinates[small] = _enlarged(coordinates[small], *ROOM[asset])
-    return Surface(coordinates, slots.astype(np.int32))
+    return faces, len(mean), Surface(coordinates, slots.astype(np.int32))
 
 
 def _enlarged(uv: NDArray, left: float, bottom: float, side: float) -> NDArray[np.float32]:

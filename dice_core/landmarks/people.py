@@ -34,8 +34,8 @@ def find_people(
         When there are fewer faces than the number says.
     """
     pixels, corner = _part(frame, crop)
-    faces = landmarker.faces(pixels, everywhere=number != 0)
-    if number == 0 and len(faces) > 1:  # so that they are counted as they will be when the user chooses one
+    faces = [] if number else landmarker.faces(pixels)
+    if number or len(faces) > 1:  # counted alike, whether the user has chosen one or will
         faces = landmarker.faces(pixels, everywhere=True)
     face = _numbered(faces, number, frame.source) if number else next(iter(faces), None)
     hands = landmarker.hands(pixels, None if face is None else face.points)

@@ -292,12 +292,13 @@ def test_the_settings_reach_the_worker(picture: Callable[[str], Path], monkeypat
     settings = bpy.context.scene.dice
     settings.filepath, settings.hand = str(picture("a.png")), "left"
     settings.crop_left, settings.crop_top, settings.crop_side, settings.fix_contact = 1, 2, 30, True
+    settings.face = 3
     for settings.engine, settings.use_crop in (("open", False), ("dice", True)):
         with pytest.raises(RuntimeError, match="Recorded"):
             bpy.ops.dice.capture()
     assert asked == [
-        capture_job.Request("open", "left", None, fix_contact=False),
-        capture_job.Request("dice", "left", (1, 2, 30), fix_contact=True),
+        capture_job.Request("open", "left", None, fix_contact=False, face=3),
+        capture_job.Request("dice", "left", (1, 2, 30), fix_contact=True, face=3),
     ]
 
 

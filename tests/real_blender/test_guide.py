@@ -16,9 +16,9 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "tools" / "window" / "guide.py"
 IMAGES = ROOT / "docs" / "images"
 SHOWN = {  # the part of the screen that the guide shows: left, top, right, bottom
-    "choose": (1000, 30, 1320, 600), "contact": (0, 30, 1320, 830), "texture": (0, 30, 1320, 830),
+    "choose": (1000, 30, 1320, 390), "contact": (0, 30, 1320, 830), "texture": (0, 30, 1320, 830),
     "rig": (0, 30, 1320, 830), "crop": (0, 30, 1320, 830), "official": (170, 480, 1310, 815),
-    "install": (170, 280, 1310, 560),
+    "install": (170, 280, 1310, 480),
 }  # fmt: skip
 COLORS = 128  # of a palette: a third of the bytes, and nobody sees it
 Blender = Callable[..., subprocess.CompletedProcess]  # conftest.blender
