@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long Blender takes over a result: `python -m tools.bench_blender RESULT.npz PHOTO FIGURES.json`, in the bpy wheel.
+"""How long Blender takes over a result: `python -m tools.bench_blender RESULT PHOTO FIGURES.json`, in the bpy wheel.
 
 `make bench` runs it and puts the figures, milliseconds, under `blender` in out/bench.json. Each is the median of the
 repeats after one to warm up, in a file that is empty before.
