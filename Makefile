@@ -1,6 +1,7 @@
 # make demo [PHOTO=path]   everything from nothing to a Blender scene in out/
 # make test                the tests on the Blender that fits this Python
 # make test-matrix         the tests on every supported Blender; REAL_BLENDER names an executable to try too
+# make test-others         the same without the one that make test takes
 # make test-window         a real Blender's window, by mouse and keyboard; REAL_BLENDER names it
 # make check               style and types
 # make zip                 the extension, in dist/
@@ -12,7 +13,7 @@ PYTHON ?= python3
 export DICE_RUNTIME := $(CURDIR)/.venv
 RUN := $(DICE_RUNTIME)/python/bin/python
 
-.PHONY: demo test test-matrix test-window check zip bench benchmark environment clean
+.PHONY: demo test test-matrix test-others test-window check zip bench benchmark environment clean
 
 demo:
 	@$(PYTHON) -m tools.prepare
@@ -23,6 +24,9 @@ test: environment
 
 test-matrix: environment
 	@$(PYTHON) -m tools.run_tests matrix real
+
+test-others: environment
+	@$(PYTHON) -m tools.run_tests others real
 
 test-window: environment
 	@$(PYTHON) -m tools.run_tests window

@@ -4,6 +4,7 @@
     core      dice_core, in the runtime's Python
     blender   dice_blender, in the bpy wheel that fits
     matrix    dice_blender, in every bpy wheel that is supported, each in an environment of its own
+    others    the same without the one that `blender` takes
     real      a real Blender executable without a screen, named in REAL_BLENDER; skipped without
     window    its window, driven by mouse and keyboard; skipped without
 """
@@ -82,14 +83,15 @@ def suite(name: str) -> list[Run]:
     if name in REAL:
         run = pytest(f"real Blender, {name}", core, *REAL[name], minutes=MINUTES[name])
         return [run if os.environ.get("REAL_BLENDER") or not run.verdict else replace(run, verdict="SKIPPED")]
-    versions = list(BPY) if name == "matrix" else [installed(runtime_dir())["bpy"]]
+    own = installed(runtime_dir())["bpy"]
+    versions = {"matrix": list(BPY), "others": [one for one in BPY if one != own], "blender": [own]}[name]
     minutes = MINUTES["blender"]
     return [pytest(f"bpy {version}", bpy_python(version), "tests/blender", minutes=minutes) for version in versions]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("suites", nargs="+", choices=("core", "blender", "matrix", *REAL))
+    parser.add_argument("suites", nargs="+", choices=("core", "blender", "matrix", "others", *REAL))
     runs = [run for name in parser.parse_args().suites for run in suite(name)]
     print()
     for run in runs:

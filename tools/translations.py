@@ -54,7 +54,8 @@ def collect() -> dict[str, list[str]]:
         name = path.relative_to(ROOT).as_posix()
         if pattern := next((pattern for place, pattern in PLACES if re.match(place, name)), None):
             by_file.setdefault(name, []).extend(_of_source(ast.parse(path.read_text(encoding="utf-8")), pattern))
-    by_file["dice_core/body/kinds.py"] = [text for kind in KINDS.values() for text in (_upper(kind.title), kind.where)]
+    told = [(kind.source.licence, _upper(kind.title), kind.where) for kind in KINDS.values()]
+    by_file["dice_core/body/kinds.py"] = [text for texts in told for text in texts]
     found: dict[str, list[str]] = {}
     for name, texts in sorted(by_file.items()):
         for text in dict.fromkeys(filter(None, texts)):

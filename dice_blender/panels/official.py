@@ -34,7 +34,8 @@ def draw_official(layout: bpy.types.UILayout, context: bpy.types.Context, own: b
     for source in dict.fromkeys(kind.source for kind in KINDS.values()):
         column = box.column(align=True)
         row = column.split(factor=0.8)
-        told = source.licence if source.licence.startswith(source.name) else f"{source.name}: {source.licence}"
+        told = iface(source.licence)
+        told = told if source.licence.startswith(source.name) else f"{source.name}: {told}"
         draw_text(row, context, told, margin=PAGE)
         row.operator("wm.url_open", text="Open Page", icon="URL").url = source.page
         for key, kind in KINDS.items():

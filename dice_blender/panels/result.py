@@ -89,10 +89,10 @@ class DICE_PT_tools(bpy.types.Panel):
         column.operator("dice.project_photo", icon="IMAGE_BACKGROUND")
         column.operator("dice.bake_photo", icon="TEXTURE")
         layout.operator("dice.export_copy", icon="EXPORT")
-        row = layout.row(align=True)
-        row.operator("dice.save_result", text="Save", icon="FILE_TICK")
-        row.operator("dice.reset", text="Reset", icon="FILE_REFRESH")
-        row.operator("dice.delete", text="Delete", icon="TRASH")
+        column = layout.column(align=True)
+        column.operator("dice.save_result", text="Save", icon="FILE_TICK")
+        column.operator("dice.reset", text="Reset", icon="FILE_REFRESH")
+        column.operator("dice.delete", text="Delete", icon="TRASH")
 
 
 class DICE_PT_quality(bpy.types.Panel):

@@ -32,16 +32,16 @@ def test_a_way_through_the_panel(
     done = installed("gui", "-P", SCRIPT, "--", tmp_path, *pictures, runtime=fake_runtime)
     assert (tmp_path / "report.json").exists(), done.stdout + done.stderr
     facts = json.loads((tmp_path / "report.json").read_text())
-    for name in ("ticks", "draws"):
-        spent = facts.pop(name)
-        print(f"{name}: {len(spent)}, {statistics.median(spent)} ms (median), {max(spent)} ms at most")
-    print(facts)
     shots = sorted(path.name for path in tmp_path.glob("[0-9]*.png"))
     if PICTURES:
         for name in shots:
             shutil.copy(tmp_path / name, PICTURES)
     assert "exception" not in facts, facts["exception"] + done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
+    for name in ("ticks", "draws"):
+        spent = facts.pop(name)
+        print(f"{name}: {len(spent)}, {statistics.median(spent)} ms (median), {max(spent)} ms at most")
+    print(facts)
     captured = ["Camera", "Hand.R", "Head"]
     assert facts["captured"] == facts["undone"] == captured and facts["notice"] == ""
     assert facts["again"] == facts["redone"] and len(facts["again"]) == 6

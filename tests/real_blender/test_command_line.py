@@ -13,6 +13,27 @@ ROOT = Path(__file__).parents[2]
 Blender = Callable[..., subprocess.CompletedProcess]  # conftest.blender
 CAPTURE = ("run", "-b", "--command", "dice", "capture")
 CONTENTS = "import bpy; print('CONTENTS', sorted(bpy.data.objects.keys()), hasattr(bpy.types.Scene, 'dice'))"
+GERMAN = """
+import bpy
+
+view = bpy.context.preferences.view
+view.language = "de_DE"
+view.use_translate_interface = view.use_translate_tooltips = view.use_translate_reports = True
+words = bpy.app.translations
+operator = bpy.ops.dice.capture.get_rna_type()
+print("LABEL", words.pgettext_iface(operator.name, operator.translation_context))
+print("TOOLTIP", words.pgettext_tip(operator.description))
+for name in ("face", "engine"):
+    prop = bpy.context.scene.dice.bl_rna.properties[name]
+    print("NAME", words.pgettext_iface(prop.name, prop.translation_context))
+print("ITEM", words.pgettext_iface(prop.enum_items["open"].name, prop.translation_context))
+bpy.context.scene.dice.filepath = "/nothing.png"
+for run in (bpy.ops.dice.reset, bpy.ops.dice.capture):
+    try:
+        run()
+    except RuntimeError as error:
+        print("REASON", error)
+"""
 
 
 def test_the_manifest_and_the_zip_are_valid(blender: Blender, archive: Path) -> None:
@@ -47,6 +68,15 @@ def test_captures_offline(
     assert done.returncode == 0 and output.exists(), done.stdout + done.stderr
     ask = "import bpy; print('ONLINE', bpy.app.online_access, bpy.ops.dice.install.poll())"
     assert "ONLINE False False" in installed("run", "--offline-mode", "-b", "--python-expr", ask).stdout
+
+
+def test_speaks_german(installed: Blender, fake_runtime: Path) -> None:
+    said = installed("run", "-b", "--python-expr", GERMAN, runtime=fake_runtime).stdout
+    assert "LABEL Foto erfassen\n" in said
+    assert "TOOLTIP Das Gesicht und die Hand im Foto finden" in said
+    assert "NAME Gesicht\nNAME Engine\nITEM Offen\n" in said  # to Blender, faces are of meshes and opening is an act
+    assert "Zuerst ein Foto erfassen\n" in said
+    assert "Eine vorhandene Datei wählen." in said
 
 
 @pytest.mark.parametrize(("name", "code", "words"), [("empty.png", 3, "No face"), ("crash.png", 1, "exit code 7")])
