@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -136,3 +137,18 @@ def test_the_doctor_says_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> No
     assert cli.main(["doctor"]) == 1  # the runtime of these tests is a stub
     said = capsys.readouterr().out
     assert "ok    python" in said and "FAIL  models" in said
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits to the size of files there")
+def test_a_full_disk_is_1_and_leaves_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import resource
+
+    given, output = picture(tmp_path), tmp_path / "scenes" / "scene.blend"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))  # fails in the middle of writing, as a full disk does
+    try:
+        assert cli.main(["capture", given, "-o", str(output)]) == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert f"Cannot write {output}" in capsys.readouterr().err
+    assert not list(output.parent.iterdir())

@@ -251,3 +251,16 @@ def test_missing_folders_are_made_and_the_file_is_an_ordinary_one(make_capture, 
     store.save(target, make_capture())
     (target.parent / "other").touch()
     assert target.stat().st_mode == (target.parent / "other").stat().st_mode  # not a private temporary file's
+
+
+def test_a_full_disk_is_an_error_in_words_and_leaves_nothing(make_capture, tmp_path):
+    """A limit to the size of files fails as a full disk does: in the middle of writing."""
+    resource = pytest.importorskip("resource", reason="this system has no limits to the size of files")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2048, before[1]))
+    try:
+        with pytest.raises(DiceError, match="Cannot write full.npz.*Free some disk space"):
+            store.save(tmp_path / "full.npz", make_capture())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list(tmp_path.iterdir())
