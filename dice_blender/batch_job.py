@@ -14,7 +14,7 @@ from ..dice_core.media import KINDS
 from ..dice_core.types import Capture
 from . import capture_job
 from .capture_job import CaptureJob, Request
-from .languages.words import iface
+from .languages.words import iface, stage
 from .scene import naming, photo
 from .scene.build import build
 
@@ -99,7 +99,7 @@ class BatchJob:
         self._job = CaptureJob(ask, runtime=self._runtime, done=lambda capture: self._done(picture, capture))
 
     def _show(self) -> None:
-        self.stage = iface("{} of {}: {}").format(self._count + 1, self.total, iface(self._job.stage))
+        self.stage = iface("{} of {}: {}").format(self._count + 1, self.total, stage(self._job.stage))
         self.fraction = (self._count + self._job.fraction) / self.total
 
 
@@ -131,7 +131,10 @@ def _build(picture: photo.Photo, capture: Capture, scene_name: str) -> None:
     first = not any(naming.FILE in child for child in scene.collection.children)
     collection = build(capture, picture, scene, match=first)
     collection[naming.FILE] = str(picture.path)
-    if hasattr(scene, "dice"):
-        scene.dice.result = collection
     for layer in () if first else scene.view_layers:  # all stand at the same place: one is shown
         layer.layer_collection.children[collection.name].exclude = True
+    if first and hasattr(scene, "dice"):
+        scene.dice.result = collection
+    if not bpy.app.background:  # a step each: what is undone meanwhile is no more than one
+        with bpy.context.temp_override(window=bpy.context.window_manager.windows[0]):
+            bpy.ops.ed.undo_push(message=f"Capture {picture.source}")

@@ -101,10 +101,10 @@ class CaptureJob:
         return self._result is not None and self._hand_over(self._result)
 
     def _hand_over(self, result: Capture) -> bool:
-        """Give the result away as soon as the user is not busy."""
+        """Give the result away as soon as the user is not busy; to a script that waits for it, at once."""
         if self.cancelling:
             raise Cancelled()
-        if reason := "" if bpy.app.background else occupied():
+        if reason := "" if jobs.state.job is None else occupied():
             self.stage, self.fraction = reason, 1.0
             return False
         self.done(result)

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ..dice_core.errors import Cancelled, DiceError
+from ..dice_core.errors import Cancelled, DiceError, NotInstalled
 from ..dice_core.installer.process import clean
 from ..dice_core.paths import ROOT, runtime_python
 from . import log
@@ -57,17 +57,20 @@ class ProgramJob:
         self._said: list[str] = []
         self._lines: queue.Queue[str | None] = queue.Queue()
         log.add(f"> {stage}")
-        self._process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            errors="replace",
-            env=clean() | (variables or {}),
-            creationflags=NO_WINDOW,
-        )
+        try:
+            self._process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                encoding="utf-8",
+                errors="replace",
+                env=clean() | (variables or {}),
+                creationflags=NO_WINDOW,
+            )
+        except OSError as error:  # of another processor, or forbidden
+            raise NotInstalled(f"{command[0]} cannot be started ({error.strerror}).", "Repair the runtime.") from error
         threading.Thread(target=self._listen, daemon=True).start()
 
     def advance(self) -> bool:

@@ -54,15 +54,18 @@ class Client:
         self._log: deque[str] = deque(maxlen=200)
         self._stopping = False
         self._death: WorkerDied | None = None
-        self._process = subprocess.Popen(
-            [str(python), "-m", f"{__package__.rpartition('.')[2]}.worker"],
-            cwd=ROOT,
-            env=_environment(runtime),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-        )
+        try:
+            self._process = subprocess.Popen(
+                [str(python), "-m", f"{__package__.rpartition('.')[2]}.worker"],
+                cwd=ROOT,
+                env=_environment(runtime),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+            )
+        except OSError as error:  # of another processor, or forbidden
+            raise NotInstalled(f"{python} cannot be started ({error.strerror}).", "Repair the runtime.") from error
         self._stderr = threading.Thread(target=self._drain, daemon=True)
         self._stderr.start()
         threading.Thread(target=self._listen, daemon=True).start()

@@ -28,7 +28,7 @@ from install_deps import guarded
 MINUTES = {"core": 30, "blender": 30, "real": 20, "window": 30}
 REAL = {
     "real": ("tests/real_blender/test_command_line.py",),
-    "window": ("tests/real_blender/test_window.py", "tests/real_blender/test_clicks.py"),
+    "window": tuple(f"tests/real_blender/test_{name}.py" for name in ("window", "clicks", "guide")),
 }
 os.environ.setdefault("DICE_RUNTIME", str(ROOT / ".venv"))
 NO_TESTS = 5  # pytest's exit code

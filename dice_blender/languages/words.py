@@ -13,6 +13,11 @@ def iface(text: str) -> str:
     return bpy.app.translations.pgettext_iface(text, CONTEXT)
 
 
+def stage(text: str) -> str:
+    """The stage of a job, which engines write small, as a text of the panels."""
+    return iface(text[:1].upper() + text[1:])
+
+
 def tip(text: str) -> str:
     """A text of a tooltip, in the language of tooltips."""
     return bpy.app.translations.pgettext_tip(text, CONTEXT)

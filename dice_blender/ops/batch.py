@@ -39,7 +39,8 @@ class DICE_OT_batch(bpy.types.Operator, ImportHelper):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         scene = context.scene
-        pictures = pictures_in(Path(bpy.path.abspath(self.directory)), [item.name for item in self.files])
+        chosen = [item.name for item in self.files]
+        pictures = pictures_in(Path(bpy.path.abspath(self.directory)), chosen) if self.directory else []
         job = batch_job.in_scene(
             pictures, request_of(scene.dice), scene, runtime=preferences.runtime(), again=self.again, ended=_tell
         )
@@ -55,7 +56,7 @@ class DICE_OT_batch(bpy.types.Operator, ImportHelper):
 
 
 def _tell(report: Report) -> None:
-    """Write what became of each picture into a text, and end the step that can be undone."""
+    """Write what became of each picture into a text."""
     text = bpy.data.texts.get(REPORT) or bpy.data.texts.new(REPORT)
     text.clear()
     text.write(report.text())
@@ -65,9 +66,6 @@ def _tell(report: Report) -> None:
             iface("{} of {} pictures could not be captured.").format(len(report.failed), total),
             iface("The text {} says why.").format(REPORT),
         )
-    if not bpy.app.background:
-        with bpy.context.temp_override(window=bpy.context.window_manager.windows[0]):
-            bpy.ops.ed.undo_push(message="Capture Several Pictures")
 
 
 CLASSES = (DICE_OT_batch,)

@@ -115,6 +115,8 @@ def _why_not(context: bpy.types.Context) -> str:
 
 def not_ready(settings: DICE_PG_settings) -> str:
     """Why no picture at all can be captured now; empty when one can."""
+    if settings.id_data.library is not None:
+        return "The scene belongs to another file"
     if jobs.state.job is not None:
         return "Wait for the running job, or cancel it"
     if not preferences.is_installed():

@@ -13,6 +13,7 @@ from .poll import unless
 
 Point = tuple[float, float]
 COLOR = (1.0, 0.55, 0.1, 0.9)
+CROP = ("use_crop", "crop_left", "crop_top", "crop_side")
 LEAST = 16  # pixels of a side
 _handle: object = None
 
@@ -29,21 +30,26 @@ class DICE_OT_draw_crop(bpy.types.Operator):
         return unless(cls, "" if _image(context) else "Open an image in the Image Editor first")
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        settings = context.scene.dice
         self.middle: Point | None = None
+        self.before = {name: getattr(settings, name) for name in CROP}
         context.window_manager.modal_handler_add(self)
         help_text = iface("Crop: drag from the middle of the face outward. Esc: leave it as it was")
         context.workspace.status_text_set(help_text)
         return {"RUNNING_MODAL"}
 
     def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        image = _image(context)
+        if image is None or event.type in {"ESC", "RIGHTMOUSE"}:
+            self.cancel(context)
+            return {"CANCELLED"}
         window = next(region for region in context.area.regions if region.type == "WINDOW")
-        at = pixel_of(_image(context), window, (event.mouse_x - window.x, event.mouse_y - window.y))
-        if event.type in {"ESC", "RIGHTMOUSE"}:
-            return self._end(context, {"CANCELLED"})
+        at = pixel_of(image, window, (event.mouse_x - window.x, event.mouse_y - window.y))
         if event.type == "LEFTMOUSE" and event.value == "PRESS":
             self.middle = at
         elif event.type == "LEFTMOUSE" and event.value == "RELEASE" and self.middle:
-            return self._end(context, {"FINISHED"})
+            context.workspace.status_text_set(None)
+            return {"FINISHED"}
         elif event.type == "MOUSEMOVE" and self.middle:
             set_crop(context.scene, self.middle, at)
             context.area.tag_redraw()
@@ -51,9 +57,11 @@ class DICE_OT_draw_crop(bpy.types.Operator):
             return {"PASS_THROUGH"}  # the view may be moved meanwhile
         return {"RUNNING_MODAL"}
 
-    def _end(self, context: bpy.types.Context, how: set[str]) -> set[str]:
+    def cancel(self, context: bpy.types.Context) -> None:
+        """Blender calls it too, when it ends what runs."""
+        for name, value in self.before.items():
+            setattr(context.scene.dice, name, value)
         context.workspace.status_text_set(None)
-        return how
 
 
 def set_crop(scene: bpy.types.Scene, middle: Point, corner: Point) -> None:

@@ -8,9 +8,10 @@ import bpy
 from ...dice_core.errors import DiceError
 from ...dice_core.types import Capture
 from .. import capture_job, jobs, preferences
+from ..scene import naming
 from ..scene.build import rebuild
 from ..scene.kept import kept
-from .poll import fail, run, unless
+from .poll import run, unless
 from .result import why_fixed
 from .runtime import busy
 
@@ -27,20 +28,17 @@ class DICE_OT_fix_contact(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         collection, scene = context.scene.dice.result, context.scene
-        try:
-            job = _job(collection.name, scene.name, kept(collection))
-        except DiceError as error:
-            return fail(self, error)
-        return run(self, job)
+        return run(self, lambda: _job(collection[naming.OWNER], scene.name, kept(collection)))
 
 
 def _needless(collection: bpy.types.Collection) -> str:
     return "" if collection.get("dice_engine") == "dice" else "The open engine brings hands to the skin itself"
 
 
-def _job(name: str, scene_name: str, capture: Capture) -> jobs.Job:
+def _job(owner: str, scene_name: str, capture: Capture) -> jobs.Job:
     def done(fixed: Capture) -> None:
-        collection, scene = bpy.data.collections.get(name), bpy.data.scenes.get(scene_name)
+        scene = bpy.data.scenes.get(scene_name)
+        collection = next((one for one in bpy.data.collections if one.get(naming.OWNER) == owner), None)
         if collection is None or scene is None:
             raise DiceError("The capture is gone.", "Undo what removed it, and fix the contact again.")
         rebuild(collection, scene, fixed)

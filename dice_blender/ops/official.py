@@ -53,7 +53,7 @@ class DICE_OT_convert_models(bpy.types.Operator, ImportHelper):
         folder = Path(bpy.path.abspath(self.directory)).absolute()
         chosen = [folder / item.name for item in self.files if item.name] or [folder]
         capture_job.release(wait=True)  # it may use files that are replaced
-        return run(self, official.convert(preferences.runtime(), chosen, folder))
+        return run(self, lambda: official.convert(preferences.runtime(), chosen, folder))
 
 
 CLASSES = (DICE_OT_models, DICE_OT_convert_models)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import bpy
 
 from ...dice_core.errors import DiceError
@@ -30,13 +32,14 @@ def fail(operator: bpy.types.Operator, error: DiceError) -> set[str]:
     return {"CANCELLED"}
 
 
-def run(operator: bpy.types.Operator, job: jobs.Job) -> set[str]:
-    """What an operator's `execute` gives that starts a job; without a window it waits for the job's end."""
-    if not bpy.app.background:
-        jobs.start(job)
-        return {"FINISHED"}
+def run(operator: bpy.types.Operator, make: Callable[[], jobs.Job]) -> set[str]:
+    """What an operator's `execute` gives that makes and starts a job; without a window it waits for the job's end."""
     try:
-        jobs.finish(job)
+        job = make()
+        if bpy.app.background:
+            jobs.finish(job)
+        else:
+            jobs.start(job)
     except DiceError as error:
         return fail(operator, error)
     return {"FINISHED"}

@@ -33,7 +33,7 @@ class DICE_OT_show(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        return unless(cls, "" if context.scene.dice.result else "Capture a photograph first")
+        return unless(cls, why_not(context))
 
     @classmethod
     def description(cls, context: bpy.types.Context, properties: bpy.types.OperatorProperties) -> str:
@@ -136,14 +136,17 @@ class DICE_OT_delete(bpy.types.Operator):
         return {"FINISHED"}
 
 
-def why_fixed(context: bpy.types.Context) -> str:
-    """Why the capture cannot be changed now; empty when it can."""
+def why_not(context: bpy.types.Context) -> str:
+    """Why nothing can be done with the capture; empty when something can."""
     result = context.scene.dice.result
     if result is None:
         return "Capture a photograph first"
-    if result.library is not None:
-        return "The capture belongs to another file"
-    return "" if context.mode == "OBJECT" else "Return to Object Mode first"
+    return "The capture belongs to another file" if result.library is not None else ""
+
+
+def why_fixed(context: bpy.types.Context) -> str:
+    """Why the capture's objects cannot be changed now; empty when they can."""
+    return why_not(context) or ("" if context.mode == "OBJECT" else "Return to Object Mode first")
 
 
 CLASSES = (DICE_OT_show, DICE_OT_contact_threshold, DICE_OT_save_result, DICE_OT_reset, DICE_OT_delete)

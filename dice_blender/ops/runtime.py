@@ -73,7 +73,7 @@ class DICE_OT_doctor(bpy.types.Operator):
         return unless(cls, busy())
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        return run(self, self_test.job(preferences.runtime()))
+        return run(self, lambda: self_test.job(preferences.runtime()))
 
 
 class DICE_OT_copy_log(bpy.types.Operator):
@@ -103,7 +103,7 @@ class DICE_OT_dismiss(bpy.types.Operator):
 
 def _run(operator: bpy.types.Operator, stage: str, *options: str) -> set[str]:
     capture_job.release(wait=True)  # it may use files that are replaced
-    return run(operator, InstallJob(preferences.runtime(), *options, stage=stage))
+    return run(operator, lambda: InstallJob(preferences.runtime(), *options, stage=stage))
 
 
 CLASSES = (DICE_OT_install, DICE_OT_remove_runtime, DICE_OT_doctor, DICE_OT_copy_log, DICE_OT_dismiss)

@@ -15,7 +15,7 @@ from .. import api
 from ..compat import PATH_OPTIONS
 from ..scene import build
 from ..scene.photo import Photo
-from .poll import told
+from .poll import told, unless
 
 
 @dataclass
@@ -58,6 +58,11 @@ class DICE_OT_import_result(bpy.types.Operator, ImportHelper):
         name="Pack Photograph", description="Keep a copy of the photograph in the .blend file", default=True
     )
     number: IntProperty(options={"HIDDEN", "SKIP_SAVE"})
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        reason = "The scene belongs to another file" if context.scene.library is not None else ""
+        return unless(cls, reason or ("" if context.mode == "OBJECT" else "Return to Object Mode first"))
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         try:

@@ -9,7 +9,7 @@ import bpy
 
 from ...dice_core.errors import Cancelled, DiceError
 from .. import jobs, log
-from ..languages.words import iface
+from ..languages.words import iface, stage
 from ..program_job import ProgramFailed
 from .remedies import BUTTONS
 
@@ -34,7 +34,7 @@ def draw_text(
 def draw_job(layout: bpy.types.UILayout) -> None:
     """The running job's progress and the button that ends it."""
     job = jobs.state.job
-    text = iface("Cancelling" if job.cancelling else job.stage[:1].upper() + job.stage[1:])
+    text = iface("Cancelling") if job.cancelling else stage(job.stage)
     left = jobs.seconds_left()
     if left is not None:
         text = iface("{}, {} left").format(text, duration(left))

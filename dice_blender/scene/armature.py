@@ -15,6 +15,7 @@ from . import axes, naming, skinning
 from .apart import apart, shown
 from .bone_shapes import BoneShape, shapes_of
 from .build import all_or_nothing, meshes, parts
+from .fill import link
 from .kept import kept
 from .skinning import Bones
 
@@ -132,7 +133,8 @@ def _apply(one: _Rigged, collection: bpy.types.Collection) -> None:
     item, armature = one.item, one.armature
     if item.data.users > 1:  # the other objects keep the captured pose
         item.data = item.data.copy()
-    collection.objects.link(armature)
+    link(collection, armature[naming.PART], armature)
+    collection[naming.MADE] += f" {armature[naming.PART]}"
     skinning.set_coordinates(item, one.rest)
     item.data[naming.AT_REST] = True
     for name, weights in zip(one.bones.names, one.bones.weights.T, strict=True):

@@ -44,8 +44,12 @@ def bake_photo(collection: bpy.types.Collection, size: int = SIZES[1]) -> list[b
     """
     if not hasattr(bpy.types.Scene, "cycles"):
         raise DiceError("Cycles is switched off; it bakes.", "Enable Cycles Render Engine in the preferences' add-ons.")
-    project_photo(collection)
     items = build.meshes(collection)
+    for item in items:
+        missing = sum(name not in item.data.uv_layers for name in (naming.UV_MAP, naming.PHOTO_UV))
+        if len(item.data.uv_layers) + missing > MOST_UV_MAPS:
+            raise DiceError(f"{item.name} has too many UV maps to get another.", "Remove one of them.")
+    project_photo(collection)
     images: list[bpy.types.Image] = []
     try:
         for item in items:

@@ -58,10 +58,10 @@ def build(
         frame = capture.frame if capture.picture else None  # of a movie
         collection = bpy.data.collections.new(naming.collection_name(capture.source, frame))
         image = photo.behind(capture, picture, pack)
-        camera = fill(collection, capture, image)
+        made = fill(collection, capture, image)
         scene.collection.children.link(collection)
         if match:
-            match_scene(scene, camera, capture.camera.image_size)
+            match_scene(scene, made["camera"], capture.camera.image_size)
     return collection
 
 
@@ -85,18 +85,42 @@ def rebuild(collection: bpy.types.Collection, scene: bpy.types.Scene, capture: C
     capture = capture or kept(collection)
     old, image = parts(collection), photograph(collection)
     with all_or_nothing(scene):
-        camera = fill(collection, capture, image)
-        if scene.camera is None or scene.camera in old.values():
-            scene.camera = camera
+        made = fill(collection, capture, image)
     names = {part: item.name for part, item in old.items()}
+    for part, item in old.items():
+        for holder in item.users_collection:  # or they would hold the new one twice
+            holder.objects.unlink(item)
+        if part in made:  # children, constraints, the scene's camera
+            item.user_remap(made[part])
     _discard(list(old.values()))
-    for part, item in parts(collection).items():
+    scene.camera = scene.camera or made["camera"]
+    for item in collection.all_objects:
+        if item not in made.values():  # copies are the user's
+            item.pop(naming.PART, None)
+    for part, item in made.items():
         item.name = item.data.name = names.get(part, naming.OBJECTS[part])
 
 
 def parts(collection: bpy.types.Collection) -> dict[str, bpy.types.Object]:
-    """The capture's objects by part, those of `naming.OBJECTS`: `head`, `hand_right`, `camera`, `head_rig`, ..."""
-    return {item[naming.PART]: item for item in collection.objects if naming.PART in item}
+    """The capture's objects by part, those of `naming.OBJECTS`: `head`, `hand_right`, `camera`, `head_rig`, ...
+
+    Also those that the user moved into other collections; copies that the user made do not count.
+    """
+    found: dict[str, bpy.types.Object] = {}
+    for item in collection.all_objects:  # those that were there first come first
+        if naming.PART in item:
+            found.setdefault(item[naming.PART], item)
+    owner = collection.get(naming.OWNER)
+    if owner and not set(collection[naming.MADE].split()) <= found.keys():
+        for item in bpy.data.objects:
+            if item.get(naming.OWNER) == owner and naming.PART in item and _moved(item):
+                found.setdefault(item[naming.PART], item)
+    return found
+
+
+def _moved(item: bpy.types.Object) -> bool:
+    """Whether an object is in collections that are no captures."""
+    return bool(item.users_collection) and not any(naming.OWNER in one for one in item.users_collection)
 
 
 def meshes(collection: bpy.types.Collection) -> list[bpy.types.Object]:
@@ -105,30 +129,35 @@ def meshes(collection: bpy.types.Collection) -> list[bpy.types.Object]:
 
 
 def photograph(collection: bpy.types.Collection) -> bpy.types.Image | None:
-    """The image behind what the capture's camera sees, unless the user removed it."""
+    """The image behind what the capture's camera sees; without a camera, the one that was there."""
     cameras = [item.data for item in parts(collection).values() if item.type == "CAMERA"]
     shown = [background.image for camera in cameras for background in camera.background_images]
-    return next(filter(None, shown), None)
+    return next(filter(None, shown), collection.get(naming.PHOTOGRAPH))
 
 
 def remove(collection: bpy.types.Collection) -> None:
-    """Delete a capture and all that nothing else uses: meshes, cameras, the photograph, materials.
+    """Delete a capture and all that nothing else uses: meshes, cameras, the photograph, our materials.
 
     What else was put into its collection stays there.
     """
-    _discard(list(parts(collection).values()))
+    items, image = list(parts(collection).values()), collection.get(naming.PHOTOGRAPH)
+    for name in [name for name in collection.keys() if name.startswith("dice_")]:
+        del collection[name]
+    _discard(items, image)
     if not collection.objects and not collection.children:
         bpy.data.collections.remove(collection)
 
 
-def _discard(items: list[bpy.types.Object]) -> None:
+def _discard(items: list[bpy.types.Object], image: bpy.types.Image | None = None) -> None:
     """Delete objects of ours and what only they use."""
-    owned = {item.data for item in items}
+    owned = {item.data for item in items} | ({image} - {None})
     for item in items:
-        if item.type == "CAMERA":
-            owned |= {background.image for background in item.data.background_images if background.image}
-        owned |= materials_of(item)
-    owned |= {used for data in owned if isinstance(data, bpy.types.Material) for used in photo_material.added(data)}
+        owned |= {one for one in materials_of(item) if naming.OURS in one or naming.PLAIN in one}
+    for material in [data for data in owned if isinstance(data, bpy.types.Material)]:
+        owned |= {
+            one for one in photo_material.added(material)
+            if not isinstance(one, bpy.types.Material) or naming.OURS in one
+        }  # fmt: skip
     bpy.data.batch_remove(items)
     types = bpy.types
     # Users go before the used, and materials before those that they took the place of.

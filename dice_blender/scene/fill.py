@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import replace
 
 import bpy
@@ -20,25 +21,37 @@ from .meshes import new_mesh, surface_of
 FACTS = ("engine", "source", "frame", "contact_state", "contact_probability")
 
 
-def fill(collection: bpy.types.Collection, capture: Capture, image: bpy.types.Image | None) -> bpy.types.Object:
-    """Put the capture's objects and facts into the collection, the photograph behind its cameras; gives the camera."""
-    origin = axes.ground(capture)
+def fill(
+    collection: bpy.types.Collection, capture: Capture, image: bpy.types.Image | None
+) -> dict[str, bpy.types.Object]:
+    """Put the capture's objects and facts into the collection, the photograph behind its cameras; gives the objects."""
+    origin, made = axes.ground(capture), {}
     if capture.head is not None:
-        _link(collection, "head", _head(capture.head, origin))
+        made["head"] = _head(capture.head, origin)
     for hand in capture.hands:
-        _link(collection, f"hand_{hand.side}", _hand(hand, origin))
-    camera = add_camera(capture.camera, *_depths(capture), origin)
-    _link(collection, "camera", camera)
-    cameras = [camera]
+        made[f"hand_{hand.side}"] = _hand(hand, origin)
+    made["camera"] = add_camera(capture.camera, *_depths(capture), origin)
     if capture.camera.model == "orthographic" and capture.camera.matrix is not None:
         seen = replace(capture.camera, ortho=None)
-        cameras.append(add_camera(seen, *_depths(capture), origin, naming.PERSPECTIVE))
-        _link(collection, "camera_perspective", cameras[-1])
-    for one in cameras if image is not None else ():
-        show_photo(one, image)
+        made["camera_perspective"] = add_camera(seen, *_depths(capture), origin, naming.PERSPECTIVE)
+    for part, item in made.items():
+        link(collection, part, item)
+        if item.type == "CAMERA" and image is not None:
+            show_photo(item, image)
+    collection[naming.MADE] = " ".join(made)
+    if image is not None:
+        collection[naming.PHOTOGRAPH] = image
     _note(collection, capture)
     keep(collection, capture)
-    return camera
+    return made
+
+
+def link(collection: bpy.types.Collection, part: str, item: bpy.types.Object) -> None:
+    """Make the object a part of the capture."""
+    if naming.OWNER not in collection:
+        collection[naming.OWNER] = uuid.uuid4().hex
+    item[naming.PART], item[naming.OWNER] = part, collection[naming.OWNER]
+    collection.objects.link(item)
 
 
 def _head(head: Head, origin: NDArray) -> bpy.types.Object:
@@ -65,11 +78,6 @@ def _dress(
     add_materials(item, surfaces)
     item.color = surfaces[0].diffuse_color
     return item
-
-
-def _link(collection: bpy.types.Collection, part: str, item: bpy.types.Object) -> None:
-    item[naming.PART] = part
-    collection.objects.link(item)
 
 
 def _depths(capture: Capture) -> tuple[float, float]:

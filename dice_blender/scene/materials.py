@@ -80,6 +80,7 @@ def _material(name: str, shade: Callable[[bpy.types.Material], object]) -> bpy.t
     material = bpy.data.materials.get(name)
     if material is None:
         material = bpy.data.materials.new(name)
+        material[naming.OURS] = True
         shade(material)
     return material
 

@@ -40,7 +40,11 @@ CONTACT_MATERIAL = "DICE Contact"
 PHOTO_MATERIAL = "DICE Photo {}"  # of a part of one capture
 PLAIN = "dice_plain"  # custom property of such a material: the one that it took the place of
 
-RESULT = "dice_result"  # custom property of a capture's collection: the its result, packed
+RESULT = "dice_result"  # custom property of a capture's collection: its result, packed
+PHOTOGRAPH = "dice_photograph"  # custom property of a capture's collection: the image behind its cameras
+OWNER = "dice_capture"  # custom property of a capture's collection and objects: the same in all, in no other capture
+MADE = "dice_made"  # custom property of a capture's collection: the parts that were made, in words
+OURS = "dice_material"  # custom property of materials that we made
 FILE = "dice_file"  # custom property of a collection that a batch made: the picture's path
 PART = "dice_part"  # custom property of an object: one of OBJECTS
 NAME_BYTES = 63 - len(".001")  # Blender 4 cuts names at 63 bytes; a second capture gets a number

@@ -82,7 +82,7 @@ def test_a_cancelled_batch_keeps_what_it_has(folder: Callable[..., Path], tmp_pa
     with pytest.raises(Cancelled):
         while time.monotonic() < deadline:
             assert not job.advance()
-            if job.stage == "2 of 3: looking" and not job.cancelling:
+            if job.stage == "2 of 3: Looking" and not job.cancelling:
                 assert 1 / 3 <= job.fraction < 2 / 3
                 job.cancelling = True
                 job.cancel()

@@ -15,6 +15,7 @@ from dice_capture.dice_blender import api, capture_job, jobs, preferences
 from dice_capture.dice_blender.ops import capture as capture_ops
 from dice_capture.dice_blender.panels import widgets
 from dice_capture.dice_core.errors import Cancelled, DiceError, NothingFound, NotInstalled, WorkerDied
+from dice_capture.dice_core.paths import runtime_python
 from synthetic import LANDSCAPE, capture, gradient, write_picture
 
 pytestmark = pytest.mark.usefixtures("registered")
@@ -365,3 +366,24 @@ def test_what_waits_for_the_user_can_be_cancelled(
     jobs.cancel()
     pump()
     assert isinstance(jobs.state.notice, Cancelled) and not bpy.data.objects
+
+
+def test_a_script_does_not_wait_for_the_user(picture: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capture_job, "occupied", lambda: "Busy")
+    report = api.batch([picture("a.png")])
+    assert len(report.captured) == 1 and "Head" in bpy.data.objects
+
+
+def test_a_runtime_that_cannot_start_is_a_message(
+    picture: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = picture("a.png")
+    python = runtime_python(tmp_path / "run time")
+    python.unlink()
+    python.write_bytes(b"\x7fELF of another machine")
+    python.chmod(0o755)
+    with pytest.raises(RuntimeError, match="cannot be started.*Repair the runtime"):
+        bpy.context.scene.dice.filepath = str(path)
+        bpy.ops.dice.capture()
+    with pytest.raises(RuntimeError, match="cannot be started.*Repair the runtime"):
+        bpy.ops.dice.doctor()

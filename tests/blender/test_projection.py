@@ -285,7 +285,7 @@ def test_what_cannot_be_done_is_a_message(trouble: str, function: str, tmp_path:
     collection = made_of(capture(), tmp_path)
     item, camera = api.parts(collection)["hand_left"], api.parts(collection)["camera"]
     if trouble == "no photograph":
-        camera.data.background_images.clear()
+        bpy.data.images.remove(camera.data.background_images[0].image)
     elif trouble == "another photograph":
         camera.data.background_images[0].image = bpy.data.images.new("other", 64, 64)
     elif trouble == "edited":

@@ -92,3 +92,64 @@ def test_another_result_takes_the_place_of_the_first(collection: bpy.types.Colle
         vertices_then = made.head.vertices + np.float32(shift)
         keep(collection, replace(made, head=replace(made.head, vertices=vertices_then)))
         assert np.array_equal(api.kept(collection).head.vertices, vertices_then)
+
+
+def test_copies_are_the_users(collection: bpy.types.Collection) -> None:
+    head = api.parts(collection)["head"]
+    copy = head.copy()
+    copy.data = head.data.copy()
+    copy.location.x = 3
+    collection.objects.link(copy)
+    assert api.parts(collection)["head"] == head
+    assert bpy.ops.dice.reset() == {"FINISHED"}
+    assert copy.location.x == 3 and api.parts(collection)["head"] not in (copy, head)
+    assert bpy.ops.dice.delete() == {"FINISHED"}
+    assert [item.name for item in collection.objects] == [copy.name]
+
+
+def test_what_was_moved_into_another_collection_still_counts(collection: bpy.types.Collection) -> None:
+    head, elsewhere = api.parts(collection)["head"], bpy.data.collections.new("Elsewhere")
+    bpy.context.scene.collection.children.link(elsewhere)
+    elsewhere.objects.link(head)
+    collection.objects.unlink(head)
+    assert api.parts(collection)["head"] == head
+    assert bpy.ops.dice.reset() == {"FINISHED"}
+    assert api.parts(collection)["head"].name == "Head" and len(bpy.data.meshes) == 2
+
+
+def test_what_hangs_on_the_objects_hangs_on_the_new_ones(collection: bpy.types.Collection) -> None:
+    head = api.parts(collection)["head"]
+    hat = bpy.data.objects.new("Hat", None)
+    bpy.context.scene.collection.objects.link(hat)
+    hat.parent = head
+    hat.constraints.new("COPY_LOCATION").target = head
+    assert bpy.ops.dice.reset() == {"FINISHED"}
+    new = api.parts(collection)["head"]
+    assert hat.parent == new and hat.constraints[0].target == new
+    assert sum(item == new for item in collection.objects) == 1
+
+
+def test_the_photograph_outlives_the_cameras(collection: bpy.types.Collection) -> None:
+    camera = api.parts(collection)["camera"]
+    image = camera.data.background_images[0].image
+    bpy.data.cameras.remove(camera.data)
+    assert bpy.ops.dice.reset() == {"FINISHED"}
+    assert api.parts(collection)["camera"].data.background_images[0].image == image
+    name = image.name
+    assert bpy.ops.dice.delete() == {"FINISHED"}
+    assert name not in bpy.data.images
+
+
+def test_the_users_own_material_stays(collection: bpy.types.Collection) -> None:
+    own = bpy.data.materials.new("My Skin")
+    api.parts(collection)["head"].data.materials[0] = own
+    assert bpy.ops.dice.reset() == {"FINISHED"}
+    assert own.name in bpy.data.materials
+
+
+def test_a_deleted_capture_leaves_an_ordinary_collection(collection: bpy.types.Collection) -> None:
+    lamp = bpy.data.objects.new("My Lamp", bpy.data.lights.new("My Lamp", "SUN"))
+    collection.objects.link(lamp)
+    assert bpy.ops.dice.delete() == {"FINISHED"}
+    assert list(collection.objects) == [lamp] and not collection.keys()
+    assert bpy.context.scene.dice.result is None

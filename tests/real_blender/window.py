@@ -149,8 +149,10 @@ def several(pictures: tuple[str, ...]) -> Iterator[float]:
     report["batch_stages"] = sorted(stages)
     report["batch_message"] = str(jobs().notice)
     yield from screenshot("-batch")
-    with bpy.context.temp_override(window=window):
-        bpy.ops.ed.undo()
+    for _ in report["batch"]:  # a step each
+        with bpy.context.temp_override(window=window):
+            bpy.ops.ed.undo()
+        yield 0.2
     report["batch_undone"] = sorted(bpy.data.collections.keys()) == before
     yield 0.5
 
