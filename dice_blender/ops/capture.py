@@ -14,7 +14,7 @@ from ..batch_job import KINDS
 from ..languages.words import iface
 from ..properties import DICE_PG_settings
 from ..scene import footage
-from ..scene.obstacles import in_the_way
+from ..scene.obstacles import InTheWay, in_the_way
 from . import scene as scene_ops
 from .poll import fail, unless
 
@@ -96,7 +96,7 @@ def _capture(operator: bpy.types.Operator, chosen: footage.Source, context: bpy.
         if bpy.app.background:
             api.capture(chosen, scene=context.scene, **vars(request))
         else:
-            _start(chosen, request, context.scene.name)
+            _start(chosen, request, context.scene.name, elsewhere=_editor(context) in MISSING)
     except DiceError as error:
         return fail(operator, error)
     return {"FINISHED"}
@@ -152,7 +152,10 @@ def request_of(settings: DICE_PG_settings) -> capture_job.Request:
     return capture_job.Request(settings.engine, settings.hand, crop, fix_contact=fix_contact, face=settings.face)
 
 
-def _start(chosen: footage.Source, request: capture_job.Request, scene: str) -> None:
+def _start(
+    chosen: footage.Source, request: capture_job.Request, scene: str, elsewhere: bool = False
+) -> None:  # fmt: skip
+    """Start a capture; where it was asked for in another editor, it says where it went."""
     picture = footage.photo_of(chosen, bpy.data.scenes[scene])
 
     def done(result: Capture) -> None:
@@ -160,7 +163,9 @@ def _start(chosen: footage.Source, request: capture_job.Request, scene: str) -> 
         captured = bpy.data.scenes[scene].dice.result
         if names := in_the_way(bpy.data.scenes[scene], captured):
             told = iface("{} stands between the camera and the captured head, or around them.")
-            jobs.state.notice = DiceError(told.format(names[0]), "Move or hide it.")
+            jobs.state.notice = InTheWay(told.format(names[0]), "Move or hide it.")
+        elif elsewhere:
+            jobs.state.notice = iface("{} is in the 3D view.").format(captured.name)
 
     ask = capture_job.asking(picture, request)
     jobs.start(capture_job.CaptureJob(ask, runtime=preferences.runtime(), done=done))

@@ -36,6 +36,10 @@ class DICE_OT_export_copy(bpy.types.Operator, ExportHelper):
         result = context.scene.dice.result
         return unless(cls, "" if result and build.meshes(result) else "Capture a photograph first")
 
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        self.filepath = bpy.path.clean_name(context.scene.dice.result.name) + self.filename_ext
+        return super().invoke(context, event)
+
     def execute(self, context: bpy.types.Context) -> set[str]:
         try:
             api.export_copy(context.scene.dice.result, self.filepath, camera=self.camera)

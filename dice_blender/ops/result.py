@@ -8,9 +8,10 @@ from bpy.props import EnumProperty, FloatProperty, StringProperty
 from bpy_extras.io_utils import ExportHelper
 
 from ...dice_core.errors import DiceError
-from .. import api
+from .. import api, jobs
 from ..languages.words import rpt, tip
 from ..scene import contact, kept
+from ..scene.obstacles import in_the_way
 from .poll import told, unless
 
 
@@ -74,6 +75,24 @@ class DICE_OT_contact_threshold(bpy.types.Operator):
         return {"FINISHED"}
 
 
+class DICE_OT_hide_obstacles(bpy.types.Operator):
+    """Hide what stands between the camera and the captured head, in this view only"""
+
+    bl_idname = "dice.hide_obstacles"
+    bl_label = "Hide What Is in the Way"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return unless(cls, why_fixed(context))
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        for name in in_the_way(context.scene, context.scene.dice.result):
+            context.scene.objects[name].hide_set(True)
+        jobs.state.notice = None
+        return {"FINISHED"}
+
+
 class DICE_OT_save_result(bpy.types.Operator, ExportHelper):
     """Save the capture as a result file, which can be imported again and read by scripts"""
 
@@ -87,6 +106,10 @@ class DICE_OT_save_result(bpy.types.Operator, ExportHelper):
     def poll(cls, context: bpy.types.Context) -> bool:
         result = context.scene.dice.result
         return unless(cls, "" if result and kept.is_kept(result) else "Capture a photograph first")
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        self.filepath = bpy.path.clean_name(context.scene.dice.result.name) + self.filename_ext
+        return super().invoke(context, event)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         try:
@@ -149,6 +172,8 @@ def why_fixed(context: bpy.types.Context) -> str:
     return why_not(context) or ("" if context.mode == "OBJECT" else "Return to Object Mode first")
 
 
-CLASSES = (DICE_OT_show, DICE_OT_contact_threshold, DICE_OT_save_result, DICE_OT_reset, DICE_OT_delete)
+CLASSES = (
+    DICE_OT_show, DICE_OT_contact_threshold, DICE_OT_hide_obstacles, DICE_OT_save_result, DICE_OT_reset, DICE_OT_delete
+)  # fmt: skip
 
 register, unregister = bpy.utils.register_classes_factory(CLASSES)

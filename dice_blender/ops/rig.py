@@ -11,6 +11,7 @@ from ..languages.words import rpt
 from ..scene import armature, expressions
 from .poll import told, unless
 from .result import why_fixed
+from .scene import select
 
 
 class DICE_OT_rig(bpy.types.Operator):
@@ -33,6 +34,7 @@ class DICE_OT_rig(bpy.types.Operator):
         except DiceError as error:
             self.report({"ERROR"}, told(error))
             return {"CANCELLED"}
+        select(context, rigs)
         self.report({"INFO"}, rpt("Added {}").format(", ".join(item.name for item in rigs)))
         return {"FINISHED"}
 

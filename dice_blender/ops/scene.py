@@ -20,12 +20,13 @@ from .poll import told, unless
 
 @dataclass
 class Pending:
-    """The newest capture of a job: the redo panel builds it again with other settings."""
+    """The newest capture of a job, which the redo panel builds again with other settings; how the view was before."""
 
     number: int = 0
     capture: Capture | None = None
     photo: Photo | None = None
     scene: str = ""
+    perspective: str = ""
 
 
 pending = Pending()
@@ -35,7 +36,7 @@ class DICE_OT_import_result(bpy.types.Operator, ImportHelper):
     """Build the scene of a capture result: head, hands, and a camera that matches the photograph"""
 
     bl_idname = "dice.import_result"
-    bl_label = "Import Capture Result"
+    bl_label = "Build Capture"
     bl_options = {"REGISTER", "UNDO"}
 
     filename_ext = ".npz"
@@ -50,12 +51,19 @@ class DICE_OT_import_result(bpy.types.Operator, ImportHelper):
         name="Match Scene",
         description="Make the capture's camera the scene's, and the render as large as the photograph",
         default=True,
+        options={"SKIP_SAVE"},
     )
     look_through: BoolProperty(
-        name="Look Through Camera", description="Turn the 3D view to the capture's camera", default=True
+        name="Look Through Camera",
+        description="Turn the 3D view to the capture's camera",
+        default=True,
+        options={"SKIP_SAVE"},
     )
     pack: BoolProperty(
-        name="Pack Photograph", description="Keep a copy of the photograph in the .blend file", default=True
+        name="Pack Photograph",
+        description="Keep a copy of the photograph in the .blend file",
+        default=True,
+        options={"SKIP_SAVE"},
     )
     number: IntProperty(options={"HIDDEN", "SKIP_SAVE"})
 
@@ -72,9 +80,8 @@ class DICE_OT_import_result(bpy.types.Operator, ImportHelper):
             self.report({"ERROR"}, told(error))
             return {"CANCELLED"}
         if scene == context.scene:
-            _select(context, build.meshes(collection))
-            if self.match and self.look_through:
-                _look_through(context)
+            select(context, build.meshes(collection))
+            _look(context, self.match and self.look_through)
         return {"FINISHED"}
 
     def draw(self, context: bpy.types.Context) -> None:
@@ -100,7 +107,7 @@ class DICE_OT_import_result(bpy.types.Operator, ImportHelper):
 def import_pending(capture: Capture, photo: Photo | None, scene: str) -> None:
     """Build a job's capture in the scene of that name, where it was started, as one step that can be undone."""
     pending.number += 1
-    pending.capture, pending.photo, pending.scene = capture, photo, scene
+    pending.capture, pending.photo, pending.scene, pending.perspective = capture, photo, scene, ""
     windows = bpy.context.window_manager.windows
     window = next((window for window in windows if window.scene.name == scene), windows[0])
     place = {"window": window}
@@ -114,7 +121,7 @@ def import_pending(capture: Capture, photo: Photo | None, scene: str) -> None:
         raise DiceError(str(error).partition(": ")[2].strip()) from error
 
 
-def _select(context: bpy.types.Context, items: list[bpy.types.Object]) -> None:
+def select(context: bpy.types.Context, items: list[bpy.types.Object]) -> None:
     layer = context.view_layer
     layer.update()
     items = [item for item in items if item.name in layer.objects]
@@ -125,9 +132,14 @@ def _select(context: bpy.types.Context, items: list[bpy.types.Object]) -> None:
     layer.objects.active = items[0]
 
 
-def _look_through(context: bpy.types.Context) -> None:
+def _look(context: bpy.types.Context, through: bool) -> None:
+    """Turn the view to the scene's camera, or back as it was: undo does not do that when the redo panel runs."""
     if area := _largest_view(context.screen):
-        area.spaces.active.region_3d.view_perspective = "CAMERA"
+        view = area.spaces.active.region_3d
+        if through and view.view_perspective != "CAMERA":
+            pending.perspective, view.view_perspective = view.view_perspective, "CAMERA"
+        elif not through and pending.perspective:
+            view.view_perspective, pending.perspective = pending.perspective, ""
 
 
 def _largest_view(screen: bpy.types.Screen | None) -> bpy.types.Area | None:

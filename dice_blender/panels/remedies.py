@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ...dice_core.errors import DiceError, MediaError, ModelsMissing, NothingFound, NotInstalled, Unexpected, WorkerDied
 from ..program_job import ProgramFailed
+from ..scene.obstacles import InTheWay
 
 
 @dataclass(frozen=True)
@@ -32,5 +33,6 @@ BUTTONS: dict[type[DiceError], tuple[Button, ...]] = {
     ModelsMissing: (OFFICIAL_FILES,),
     WorkerDied: (COPY_LOG, REPAIR),
     Unexpected: (COPY_LOG,),
+    InTheWay: (Button("dice.hide_obstacles", "Hide", "HIDE_ON"),),
     ProgramFailed: (COPY_LOG,),
 }

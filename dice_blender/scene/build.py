@@ -143,6 +143,10 @@ def remove(collection: bpy.types.Collection) -> None:
     items, image = list(parts(collection).values()), collection.get(naming.PHOTOGRAPH)
     for name in [name for name in collection.keys() if name.startswith("dice_")]:
         del collection[name]
+    for scene in bpy.data.scenes:
+        if scene.camera in items:
+            others = (item for item in scene.objects if item.type == "CAMERA" and item not in items)
+            scene.camera = next(others, None)
     _discard(items, image)
     if not collection.objects and not collection.children:
         bpy.data.collections.remove(collection)

@@ -17,11 +17,11 @@ TIFF = (b"II*\0", b"MM\0*")
 
 
 def orientation(path: Path) -> int:
-    """EXIF orientation 1..8 of a JPEG, PNG, WebP or TIFF file; 1 when it says nothing."""
+    """EXIF orientation 1..8 of a JPEG, PNG, WebP or TIFF file; 1 when it says nothing or cannot be read."""
     try:
         with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             return _from_tiff(data, next(_tiff_starts(data), None))
-    except (struct.error, IndexError, ValueError):  # cut short, or empty
+    except (OSError, struct.error, IndexError, ValueError):  # forbidden, cut short, or empty
         return 1
 
 

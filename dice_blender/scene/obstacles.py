@@ -7,8 +7,13 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
+from ...dice_core.errors import DiceError
 from . import naming
 from .build import meshes, parts
+
+
+class InTheWay(DiceError):
+    """Something hides the capture; the captured scene is fine."""
 
 
 def in_the_way(scene: bpy.types.Scene, collection: bpy.types.Collection) -> list[str]:

@@ -21,7 +21,7 @@ from ..errors import DiceError, ModelsMissing, NothingFound
 from ..fit.camera import guess_camera
 from ..fit.head import face_width
 from ..landmarks.litert import FaceLandmarks, HandLandmarks, Landmarker
-from ..landmarks.people import OWN, assign_sides, choice_note, distance, find_people
+from ..landmarks.people import OWN, assign_sides, choice_note, distance, find_people, side_notes
 from ..landmarks.regions import Region
 from ..network import checkpoint, device
 from ..network.extras import with_body_layer
@@ -141,7 +141,7 @@ class DiceEngine:
             params={"crop": to_picture} | _params(prediction, sought.sides),
             quality=quality,
             timings=clock.seconds,
-            notes=(*sought.notes, *fixed, *_doubts(quality), *self.runner.notes),
+            notes=(*sought.notes, *side_notes(sought.hands.values()), *fixed, *_doubts(quality), *self.runner.notes),
         )
 
     def _seek(self, frame: Frame, hand: HandChoice, crop: Crop | None, number: int) -> _Sought:

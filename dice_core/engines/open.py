@@ -23,7 +23,7 @@ from ..interaction.deform import deformation
 from ..interaction.distance import Surface
 from ..interaction.sheet import flesh_of
 from ..landmarks.litert import FaceLandmarks, HandLandmarks, Landmarker
-from ..landmarks.people import assign_sides, choice_note, find_people, occlusion
+from ..landmarks.people import assign_sides, choice_note, find_people, occlusion, side_notes
 from ..types import Camera, Capture, ContactState, Crop, Frame, Hand, HandChoice, Head, Progress
 from .base import BETTER_PICTURE, OPEN_DEVICE, Clock
 
@@ -127,7 +127,7 @@ class OpenEngine:
             params=_params(head, hands),
             quality=self._quality(shown, head, hands, surface, displaced),
             timings=clock.seconds,
-            notes=choice_note(shown, face),
+            notes=(*choice_note(shown, face), *side_notes(one.seen for one in hands)),
         )
 
     def _fit(self, seen: HandLandmarks, glance: Glance | None, camera: Camera, head: HeadFit | None) -> _Hand:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import cv2
@@ -17,6 +18,7 @@ OCCLUDED = 0.3  # weight of face landmarks that a hand covers
 WIDEST = 2  # a crop, in sides of the picture
 OWN = 1.0  # face widths: a hand farther from the face than this may be somebody else's
 SURE = 0.9  # of its side, a hand is not taken for the other one
+UNLIKELY = 0.2  # of its side: the user hears of it
 
 
 def find_people(
@@ -59,6 +61,14 @@ def choice_note(face: FaceLandmarks | None, number: int) -> tuple[str, ...]:
     if face is None or number or not face.others:
         return ()
     return (f"{face.others + 1} faces were found; the largest was captured. Choose another with Face.",)
+
+
+def side_notes(hands: Iterable[HandLandmarks]) -> tuple[str, ...]:
+    """For `Capture.notes`: which hands look like the other one, as one does that the user has named."""
+    return tuple(
+        f"The {hand.side} hand looks like the other one: is it this side, or is the picture mirrored?"
+        for hand in hands if hand.side_score < UNLIKELY
+    )  # fmt: skip
 
 
 def _part(frame: Frame, crop: Crop | None) -> tuple[NDArray[np.uint8], NDArray]:

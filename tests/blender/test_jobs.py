@@ -14,6 +14,7 @@ import pytest
 from dice_capture.dice_blender import api, capture_job, jobs, preferences
 from dice_capture.dice_blender.ops import capture as capture_ops
 from dice_capture.dice_blender.panels import widgets
+from dice_capture.dice_blender.scene.obstacles import InTheWay
 from dice_capture.dice_core.errors import Cancelled, DiceError, NothingFound, NotInstalled, WorkerDied
 from dice_capture.dice_core.paths import runtime_python
 from synthetic import LANDSCAPE, capture, gradient, write_picture
@@ -387,3 +388,13 @@ def test_a_runtime_that_cannot_start_is_a_message(
         bpy.ops.dice.capture()
     with pytest.raises(RuntimeError, match="cannot be started.*Repair the runtime"):
         bpy.ops.dice.doctor()
+
+
+def test_what_hides_the_capture_can_be_hidden(picture: Callable[[str], Path]) -> None:
+    bpy.ops.mesh.primitive_cube_add(size=2)
+    start(picture("a.png"))
+    pump()
+    assert isinstance(jobs.state.notice, InTheWay)
+    assert bpy.ops.dice.hide_obstacles() == {"FINISHED"}
+    assert bpy.data.objects["Cube"].hide_get() and not bpy.data.objects["Head"].hide_get()
+    assert jobs.state.notice is None

@@ -359,7 +359,9 @@ class TestOperator:
         layer.objects.active = head
         assert bpy.ops.dice.rig() == {"FINISHED"}
         check(collection, expected(person))
-        assert bpy.context.selected_objects == [head] and layer.objects.active == head and bpy.context.mode == "OBJECT"
+        rigs = [item for part, item in api.parts(collection).items() if part.endswith("_rig")]
+        assert set(bpy.context.selected_objects) == set(rigs) and layer.objects.active in rigs  # ready for Pose Mode
+        assert bpy.context.mode == "OBJECT"
         assert not bpy.ops.dice.rig.poll()
         with pytest.raises(DiceError, match="lacks a rig"):
             api.rig(collection)
