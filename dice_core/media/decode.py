@@ -21,7 +21,7 @@ MAX_PIXELS = 512_000_000
 SENSOR_WIDTH = 36.0  # mm, long side of the 35 mm film that the EXIF equivalent refers to
 # What Pillow raises for damaged files, besides saying so.
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError, struct.error, zlib.error)
-FORMATS = "JPEG, PNG, TIFF, WebP or BMP; of a movie say which frame, or open it as a movie clip or strip"
+FORMATS = "JPEG, PNG, TIFF, WebP or BMP, or say which frame of a movie (--frame; in Blender a movie clip or strip)"
 
 
 def read_picture(path: Path) -> Frame:
