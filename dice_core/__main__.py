@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -153,6 +154,7 @@ def _path(*endings: str) -> Callable[[str], Path]:
 
 
 def _capture(options: argparse.Namespace) -> int:
+    from .media import KINDS
     from .pipeline import Pipeline, read
     from .result.export import export
     from .result.preview import painter, write_preview
@@ -169,7 +171,11 @@ def _capture(options: argparse.Namespace) -> int:
         body_layer=options.body_layer, fix_contact=options.fix_contact, report=_report, frame=options.frame,
         face=options.face,
     )  # fmt: skip
-    stem = f"{options.photo.stem}-{capture.frame}" if capture.picture else options.photo.stem
+    stem = options.photo.stem
+    if options.photo.suffix.lower() in KINDS:
+        capture = replace(capture, picture=b"")  # the file is there
+    else:
+        stem = f"{stem}-{capture.frame}"
     output = options.output or options.photo.with_name(f"{stem}.npz")
     save(output, capture)
     written = [output]

@@ -49,7 +49,8 @@ class Frame:
     index
         Position in a movie, 0 for one picture.
     picture
-        The full picture as a JPEG file, where no file holds it by itself: of a movie. Else empty.
+        The picture as a JPEG file, where no file holds it as it is seen: of a movie, or reduced, of a picture that its
+        EXIF turns. Else empty.
     """
 
     pixels: NDArray[np.uint8]

@@ -81,11 +81,12 @@ def file_of(image: bpy.types.Image) -> Path | None:
 
 
 def behind(capture: Capture, picture: Photo | None, pack: bool = True) -> bpy.types.Image | None:
-    """A new image data-block to show behind a capture: the picture, or the frame that came with one of a movie.
+    """A new image data-block to show behind a capture: what came with it, of a movie or of a picture that has to be
+    turned, or else the picture.
 
     See `show`.
     """
-    if picture is None or picture.frame is not None:
+    if picture is None or picture.frame is not None or (capture.picture and picture.source == capture.source):
         picture = Photo(capture.source, jpeg=capture.picture) if capture.picture else None
     return None if picture is None else show(picture, capture.camera.image_size, pack)
 
@@ -171,16 +172,15 @@ def _turned(image: bpy.types.Image, turn: int, path: Path) -> bpy.types.Image:
 
 
 def _unpacked(photo: Photo, size: Sequence[int]) -> bpy.types.Image:
-    """Of the contents of a JPEG file, which stay in the .blend."""
+    """Of the contents of a JPEG file, which stay in the .blend; the picture may be reduced."""
     image = bpy.data.images.new(photo.source, 1, 1)
     image.source = "FILE"
     image.pack(data=photo.jpeg, data_len=len(photo.jpeg))
     image.filepath_raw = f"//{Path(photo.source).stem}.jpg"  # where Blender would unpack it to
-    try:
-        _check(photo, image.size, size)
-    except DiceError:
+    width, height = image.size
+    if not width or abs(width / height - size[0] / size[1]) > 2 / min(width, height):
         bpy.data.images.remove(image)
-        raise
+        _check(photo, (width, height), size)
     return image
 
 

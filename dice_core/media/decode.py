@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import warnings
 import zlib
@@ -17,6 +18,7 @@ from ..types import Frame
 
 WORKING_SIDE = 2048  # enough for the landmark crops; keeps memory bounded whatever the camera
 XMP = ("xmp", "XML:com.adobe.xmp")
+JPEG_QUALITY = 92
 MAX_PIXELS = 512_000_000
 SENSOR_WIDTH = 36.0  # mm, long side of the 35 mm film that the EXIF equivalent refers to
 # What Pillow raises for damaged files, besides saying so.
@@ -77,7 +79,14 @@ def _frame(image: Image.Image, source: str) -> Frame:
     upright = _eight_bit(image)
     upright.info["exif"] = exif.tobytes()
     ImageOps.exif_transpose(upright, in_place=True)
-    return Frame(np.array(upright), size, source, focal_length(exif, size))
+    picture = b"" if exif.get(ExifTags.Base.Orientation, 1) == 1 else _jpeg(upright)
+    return Frame(np.array(upright), size, source, focal_length(exif, size), picture=picture)
+
+
+def _jpeg(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=JPEG_QUALITY)
+    return file.getvalue()
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:

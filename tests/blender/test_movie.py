@@ -43,7 +43,7 @@ def test_the_frame_that_came_with_the_result_is_shown(tmp_path: Path) -> None:
 
 
 def test_a_frame_of_another_size_changes_nothing(tmp_path: Path) -> None:
-    jpeg = write_picture(tmp_path / "a.jpg", gradient((64, 48))).read_bytes()
+    jpeg = write_picture(tmp_path / "a.jpg", gradient((64, 64))).read_bytes()
     for wrong in (jpeg, b"no picture"):
         with pytest.raises(DiceError, match="but the capture was made from 320 x 240"):
             api.import_capture(replace(capture(LANDSCAPE), picture=wrong))

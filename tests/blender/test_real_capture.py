@@ -16,6 +16,7 @@ from bpy_extras.object_utils import world_to_camera_view
 from dice_capture.dice_blender import api, capture_job, preferences
 from dice_capture.dice_core.types import Capture
 from numpy.typing import NDArray
+from synthetic import write_picture
 
 DATA = Path(__file__).parents[1] / "data"
 SIZE = np.array([768, 768])
@@ -90,3 +91,21 @@ def test_the_scene_lies_on_the_person(made: Made) -> None:
 def distance(found: NDArray, true: NDArray) -> float:
     """Mean distance in pixels."""
     return float(np.linalg.norm(found - true, axis=1).mean())
+
+
+def test_a_turned_photograph_comes_upright_from_the_worker(tmp_path: Path, registered: object) -> None:
+    """As phones write them. To turn it in Blender would keep Blender waiting."""
+    sample = bpy.data.images.load(str(DATA / "sample.jpg"))
+    stored = np.zeros(sample.size[0] * sample.size[1] * 4, np.float32)
+    sample.pixels.foreach_get(stored)
+    upright = np.uint8(stored.reshape(*sample.size, 4)[::-1, :, :3] * 255 + 0.5)
+    path = write_picture(tmp_path / "phone.jpg", np.rot90(upright))  # its top is on the left; EXIF 6 turns it back
+    exif = bytes.fromhex("ffe1002245786966000049492a00080000000100120103000100000006000000000000000000")
+    path.write_bytes(path.read_bytes()[:2] + exif + path.read_bytes()[2:])
+    collection = api.capture(path)
+    assert collection["dice_contact_state"] == "touch" and not collection["dice_notes"]
+    image = api.parts(collection)["camera"].data.background_images[0].image
+    assert image.packed_file and tuple(image.size) == tuple(sample.size)
+    shown = np.zeros_like(stored)
+    image.pixels.foreach_get(shown)
+    assert np.abs(shown - stored).mean() < 0.02
