@@ -285,7 +285,7 @@ TEXTS: dict[str, str] = {
     "Reload the clip, or convert it.": "Den Clip neu laden oder umwandeln.",
     "Go to a frame that it shows.": "Zu einem Einzelbild gehen, das er zeigt.",
     "Select one.": "Einen auswählen.",
-    "Unmute it, or select another strip.": "Stummschaltung aufheben oder einen anderen Streifen auswählen.",
+    "Unmute it or its channel, or select another strip.": "Seine Stummschaltung oder die seines Kanals aufheben, oder einen anderen Strip wählen.",
     "Turn Mirror off: left and right would be exchanged.": "Spiegeln ausschalten: links und rechts wären vertauscht.",
     "Capture its movie in the Movie Clip Editor instead.": "Stattdessen den Film im Film-Clip Editor erfassen.",
     "Choose a file that exists.": "Eine vorhandene Datei wählen.",

@@ -86,8 +86,8 @@ def trouble(strip: compat.Strip) -> MediaError | None:
     """Why a strip cannot be captured as it is and where the playhead is; None when it can. Opens no file."""
     if strip.type not in ("IMAGE", "MOVIE"):
         return MediaError(f"{strip.name} is not a movie or image strip.", "Select one.")
-    if strip.mute:
-        return MediaError(f"{strip.name} is muted.", "Unmute it, or select another strip.")
+    if strip.mute or strip.id_data.sequence_editor.channels[strip.channel].mute:
+        return MediaError(f"{strip.name} is muted.", "Unmute it or its channel, or select another strip.")
     start, end = compat.times(strip).handles
     if not start <= strip.id_data.frame_current < end:
         return MediaError(f"The playhead is not on {strip.name}.", f"Move it to a frame from {start} to {end - 1}.")

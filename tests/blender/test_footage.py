@@ -214,11 +214,18 @@ def set_up(scene: bpy.types.Scene, media: Media, **values: object) -> compat.Str
     return strip
 
 
+def set_up_muted_channel(scene: bpy.types.Scene, media: Media) -> compat.Strip:
+    strip = set_up(scene, media)
+    next(one for one in scene.sequence_editor.channels if one.name == f"Channel {strip.channel}").mute = True
+    return strip
+
+
 CANNOT = {
     "colour": (set_up_color, "colour is not a movie or image strip"),
     "text": (set_up_text, "title is not a movie or image strip"),
     "scene": (set_up_scene, "set is not a movie or image strip"),
     "muted": (lambda scene, media: set_up(scene, media, mute=True), "movie is muted"),
+    "muted channel": (set_up_muted_channel, "movie is muted"),
     "mirrored": (lambda scene, media: set_up(scene, media, use_flip_x=True), "movie is mirrored"),
     "before": (lambda scene, media: movie_strip(scene, media.movie, 2), "The playhead is not on movie.*from 2 to 101"),
     "after": (lambda scene, media: movie_strip(scene, media.movie, -COUNT + 1), "not on movie.*from -99 to 0"),
