@@ -153,3 +153,11 @@ def test_a_deleted_capture_leaves_an_ordinary_collection(collection: bpy.types.C
     assert bpy.ops.dice.delete() == {"FINISHED"}
     assert list(collection.objects) == [lamp] and not collection.keys()
     assert bpy.context.scene.dice.result is None
+
+
+def test_a_deleted_captures_camera_gives_way_to_another(collection: bpy.types.Collection) -> None:
+    scene = bpy.context.scene
+    own = bpy.data.objects.new("Own", bpy.data.cameras.new("Own"))
+    scene.collection.objects.link(own)
+    assert bpy.ops.dice.delete() == {"FINISHED"}
+    assert scene.camera == own
