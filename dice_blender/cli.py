@@ -8,11 +8,13 @@ import itertools
 import os
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import bpy
 
 from ..dice_core import doctor
 from ..dice_core.errors import Cancelled, DiceError
+from ..dice_core.files import atomic
 from ..dice_core.types import PRECISIONS, Progress, crop, silent
 from . import api, preferences
 from .batch_job import pictures_in
@@ -132,15 +134,27 @@ def _write_scene(photo: Path, output: Path, options: argparse.Namespace, report:
         crop=options.crop, precision=options.precision, fix_contact=options.fix_contact, face=options.face,
         report=report,
     )  # fmt: skip
-    try:
-        bpy.ops.wm.save_as_mainfile(filepath=str(output))
-    except RuntimeError as error:
-        raise DiceError(f"Cannot write {output} ({error}).", "Choose another folder.") from error
+    _save(output)
     state, probability = collection["dice_contact_state"], collection["dice_contact_probability"]
     for note in filter(None, collection["dice_notes"].split("\n")):
         sys.stdout.write(f"note: {note}\n")
     sys.stdout.write(f"{output}: {state}, contact probability {probability:.2f}\n")
     sys.stdout.flush()
+
+
+def _save(output: Path) -> None:
+    """The file appears whole or not at all: on a full disk, Blender 5 leaves half a file and does not say so."""
+    with atomic(output) as temporary, TemporaryDirectory(prefix=".", dir=output.parent) as folder:
+        written = Path(folder) / output.name
+        try:
+            bpy.ops.wm.save_as_mainfile(filepath=str(written), copy=True, relative_remap=False)
+            with bpy.data.libraries.load(str(written)):
+                pass
+        except (RuntimeError, OSError) as error:
+            raise DiceError(
+                f"Cannot write {output} ({str(error).strip()}).", "Free some disk space or choose another folder."
+            ) from error
+        written.replace(temporary)
 
 
 def _check_folder(folder: Path) -> None:

@@ -145,7 +145,7 @@ def test_a_full_disk_is_1_and_leaves_nothing(tmp_path: Path, capsys: pytest.Capt
 
     given, output = picture(tmp_path), tmp_path / "scenes" / "scene.blend"
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))  # as a full disk: in the middle
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, before[1]))  # as a full disk: in the middle
     try:
         assert cli.main(["capture", given, "-o", str(output)]) == 1
     finally:
