@@ -67,7 +67,13 @@ def is_installed() -> bool:
 
 def facts() -> dict:
     """What is installed: `engine` (`open`, or `dice`, which has both), `device` (`cpu`, `cuda`), ...; or nothing."""
-    return plan.installed(runtime())
+    marker = runtime() / paths.MARKER
+    return _facts(marker.parent, marker.stat().st_mtime_ns) if marker.is_file() else {}
+
+
+@lru_cache(maxsize=1)
+def _facts(folder: Path, changed: int) -> dict:  # for drawing
+    return plan.installed(folder)
 
 
 def outdated() -> str:

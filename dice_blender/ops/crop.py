@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from pathlib import Path
+
 import bpy
 import gpu
 from gpu_extras.batch import batch_for_shader
@@ -82,7 +85,12 @@ def pixel_of(image: bpy.types.Image, region: bpy.types.Region, at: Point) -> Poi
 
 def _turn(image: bpy.types.Image) -> int:
     path = photo.file_of(image)
-    return 1 if path is None else exif.orientation(path)
+    return 1 if path is None else _orientation(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=8)
+def _orientation(path: Path, changed: int) -> int:  # for drawing
+    return exif.orientation(path)
 
 
 def _image(context: bpy.types.Context) -> bpy.types.Image | None:

@@ -12,7 +12,7 @@ from .. import api, jobs
 from ..languages.words import rpt, tip
 from ..scene import contact, kept
 from ..scene.obstacles import in_the_way
-from .poll import told, unless
+from .poll import fail, unless
 
 
 class DICE_OT_show(bpy.types.Operator):
@@ -41,11 +41,7 @@ class DICE_OT_show(bpy.types.Operator):
         return tip(properties.bl_rna.properties["what"].enum_items[properties.what].description)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        heat = self.what == "CONTACT"
-        api.show_contact(context.scene.dice.result, heat)
-        view = context.space_data
-        if view is not None and view.type == "VIEW_3D":  # Solid view shows colours, not shaders
-            view.shading.color_type = "VERTEX" if heat else "TEXTURE"
+        show(context, self.what == "CONTACT")
         return {"FINISHED"}
 
 
@@ -115,8 +111,7 @@ class DICE_OT_save_result(bpy.types.Operator, ExportHelper):
         try:
             api.save(context.scene.dice.result, self.filepath)
         except DiceError as error:
-            self.report({"ERROR"}, told(error))
-            return {"CANCELLED"}
+            return fail(self, error)
         return {"FINISHED"}
 
 
@@ -135,8 +130,7 @@ class DICE_OT_reset(bpy.types.Operator):
         try:
             api.reset(context.scene.dice.result, scene=context.scene)
         except DiceError as error:
-            self.report({"ERROR"}, told(error))
-            return {"CANCELLED"}
+            return fail(self, error)
         return {"FINISHED"}
 
 
@@ -157,6 +151,14 @@ class DICE_OT_delete(bpy.types.Operator):
         left = [child for child in context.scene.collection.children_recursive if kept.is_kept(child)]
         settings.result = left[-1] if left else None
         return {"FINISHED"}
+
+
+def show(context: bpy.types.Context, heat: bool) -> None:
+    """Show the heat map or the meshes' own materials, in Solid view too, which shows colours, not shaders."""
+    api.show_contact(context.scene.dice.result, heat)
+    view = context.space_data
+    if view is not None and view.type == "VIEW_3D":
+        view.shading.color_type = "VERTEX" if heat else "TEXTURE"
 
 
 def why_not(context: bpy.types.Context) -> str:

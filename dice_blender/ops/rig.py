@@ -9,7 +9,7 @@ from ...dice_core.errors import DiceError
 from .. import api
 from ..languages.words import rpt
 from ..scene import armature, expressions
-from .poll import told, unless
+from .poll import fail, unless
 from .result import why_fixed
 from .scene import select
 
@@ -32,8 +32,7 @@ class DICE_OT_rig(bpy.types.Operator):
         try:
             rigs = api.rig(context.scene.dice.result)
         except DiceError as error:
-            self.report({"ERROR"}, told(error))
-            return {"CANCELLED"}
+            return fail(self, error)
         select(context, rigs)
         self.report({"INFO"}, rpt("Added {}").format(", ".join(item.name for item in rigs)))
         return {"FINISHED"}
@@ -54,8 +53,7 @@ class DICE_OT_add_expressions(bpy.types.Operator):
         try:
             keys = api.add_expressions(context.scene.dice.result)
         except DiceError as error:
-            self.report({"ERROR"}, told(error))
-            return {"CANCELLED"}
+            return fail(self, error)
         self.report({"INFO"}, rpt("Added {} shape keys").format(len(keys)))
         return {"FINISHED"}
 

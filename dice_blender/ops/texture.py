@@ -9,9 +9,9 @@ from bpy.props import EnumProperty
 from ...dice_core.errors import DiceError
 from .. import api
 from ..languages.words import rpt
-from ..scene import bake, build, contact
+from ..scene import bake, build
 from .poll import fail, unless
-from .result import why_fixed
+from .result import show, why_fixed
 
 
 class DICE_OT_project_photo(bpy.types.Operator):
@@ -30,7 +30,7 @@ class DICE_OT_project_photo(bpy.types.Operator):
             api.project_photo(context.scene.dice.result)
         except DiceError as error:
             return fail(self, error)
-        _show(context)
+        show(context, heat=False)
         return {"FINISHED"}
 
 
@@ -57,7 +57,7 @@ class DICE_OT_bake_photo(bpy.types.Operator):
             images = api.bake_photo(context.scene.dice.result, int(self.size))
         except DiceError as error:
             return fail(self, error)
-        _show(context)
+        show(context, heat=False)
         self.report({"INFO"}, rpt("Baked {}").format(", ".join(image.name for image in images)))
         return {"FINISHED"}
 
@@ -67,14 +67,6 @@ def _why_not(context: bpy.types.Context) -> str:
     if not reason and build.photograph(context.scene.dice.result) is None:
         return "The capture has no photograph"
     return reason
-
-
-def _show(context: bpy.types.Context) -> None:
-    """The skin rather than the heat map, and its colours in Solid view too."""
-    contact.show(build.meshes(context.scene.dice.result), False)
-    view = context.space_data
-    if view is not None and view.type == "VIEW_3D":
-        view.shading.color_type = "TEXTURE"
 
 
 register, unregister = bpy.utils.register_classes_factory((DICE_OT_project_photo, DICE_OT_bake_photo))

@@ -17,7 +17,7 @@ def apart() -> Iterator[bpy.types.Scene]:
 
     A window shows its scene again: there are operators that change it.
     """
-    before = {item.as_pointer() for item in _data_blocks()}
+    before = {item.as_pointer() for item in data_blocks()}
     windows = [(window, window.scene, window.view_layer) for window in bpy.context.window_manager.windows]
     try:
         yield bpy.data.scenes.new("DICE")
@@ -25,7 +25,7 @@ def apart() -> Iterator[bpy.types.Scene]:
         for window, scene, layer in windows:
             if window.scene != scene:
                 window.scene, window.view_layer = scene, layer
-        bpy.data.batch_remove([item for item in _data_blocks() if item.as_pointer() not in before])
+        bpy.data.batch_remove([item for item in data_blocks() if item.as_pointer() not in before])
 
 
 @contextmanager
@@ -49,6 +49,7 @@ def shown(scene: bpy.types.Scene, items: Sequence[bpy.types.Object], **members: 
             yield
 
 
-def _data_blocks() -> Iterator[bpy.types.ID]:
+def data_blocks() -> Iterator[bpy.types.ID]:
+    """All that we or an operator may make."""
     for kind in KINDS:
         yield from getattr(bpy.data, kind)

@@ -12,6 +12,7 @@ from ...dice_core.errors import DiceError
 from ...dice_core.types import Capture
 from ..compat import unused
 from . import naming, photo, photo_material
+from .apart import data_blocks
 from .camera import match_scene
 from .contact import materials_of
 from .fill import fill
@@ -174,12 +175,12 @@ def _discard(items: list[bpy.types.Object], image: bpy.types.Image | None = None
 @contextmanager
 def all_or_nothing(scene: bpy.types.Scene) -> Iterator[None]:
     """Undo what the block made of the file when it fails."""
-    before = {item.as_pointer() for item in _data_blocks()}
+    before = {item.as_pointer() for item in data_blocks()}
     camera, render = scene.camera, {name: getattr(scene.render, name) for name in RENDER}
     try:
         yield
     except BaseException as error:
-        bpy.data.batch_remove([item for item in _data_blocks() if item.as_pointer() not in before])
+        bpy.data.batch_remove([item for item in data_blocks() if item.as_pointer() not in before])
         scene.camera = camera
         for name, value in render.items():
             setattr(scene.render, name, value)
@@ -188,10 +189,3 @@ def all_or_nothing(scene: bpy.types.Scene) -> Iterator[None]:
         raise DiceError(
             f"The scene could not be built ({type(error).__name__}: {error}).", "Please report it with this message."
         ) from error
-
-
-def _data_blocks() -> Iterator[bpy.types.ID]:
-    data = bpy.data
-    objects = data.collections, data.objects, data.meshes, data.armatures, data.cameras
-    for kind in (*objects, data.materials, data.images):
-        yield from kind

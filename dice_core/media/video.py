@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 
 from ..errors import MediaError
 from ..types import Frame
-from .decode import from_array
+from .decode import JPEG_QUALITY, from_array
 
 SLACK = 0.001  # seconds by which containers that count in milliseconds are off
 NEAR = 64  # frames from the beginning that are decoded one after another
 LEAD = 16  # frames before the one that is sought, to begin with
-JPEG_QUALITY = 92
 FORMATS = "MP4, MOV, MKV, WebM or AVI"
 
 
