@@ -9,8 +9,9 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,6 +105,16 @@ class Client:
         return self._ask(lambda job: protocol.CaptureRequest(
             job, engine, hand, file, source, arrays, box, precision, fix_contact, frame, face
         ))  # fmt: skip
+
+    def submit_sequence(self, paths: Iterable[str], output: str, **options: Any) -> int:
+        """Ask for moving pictures to be captured into a folder; gives the job's number. See `SequenceRequest`."""
+        files = [os.path.abspath(path) if path else "" for path in paths]
+        options["crop"] = [float(value) for value in options.get("crop") or ()]
+        return self._ask(lambda job: protocol.SequenceRequest(job, files, os.path.abspath(output), **options))
+
+    def smooth(self, folder: str, smoothing: float) -> int:
+        """Ask for a captured sequence to be smoothed anew; gives the job's number."""
+        return self._ask(lambda job: protocol.SmoothRequest(job, os.path.abspath(folder), smoothing))
 
     def fix_contact(self, capture: Capture) -> int:
         """Ask for the capture with its contact fixed, see `engines.contact`; gives the job's number."""

@@ -62,6 +62,41 @@ class FixRequest:
 
 
 @dataclass(frozen=True)
+class SequenceRequest:
+    """Client -> worker: capture moving pictures into the folder `output`, see `sequence.job`.
+
+    `paths`: one movie, one folder of pictures or one picture of a numbered series; or several pictures in order, an
+    empty one being a gap. `start` and `end` say which frames, the first is 0, the last belongs to it and None is the
+    movie's own. `rate`: frames a second of pictures; 0 for what the source says. `smoothing`: 0..1. The rest is as in
+    `CaptureRequest`.
+    """
+
+    job: int
+    paths: list[str]
+    output: str
+    engine: str = "open"
+    hand: str = "auto"
+    crop: list[float] = field(default_factory=list)
+    precision: str = "exact"
+    fix_contact: bool = False
+    face: int = 0
+    start: int = 0
+    end: int | None = None
+    rate: float = 0.0
+    smoothing: float = 0.5
+    resume: bool = False
+
+
+@dataclass(frozen=True)
+class SmoothRequest:
+    """Client -> worker: smooth what the folder holds anew; nothing is captured again."""
+
+    job: int
+    folder: str
+    smoothing: float
+
+
+@dataclass(frozen=True)
 class Cancel:
     """Client -> worker: stop the job as soon as you can."""
 
@@ -75,6 +110,29 @@ class ProgressMessage:
     job: int
     stage: str
     fraction: float
+
+
+@dataclass(frozen=True)
+class Glimpse:
+    """Worker -> client: how far a sequence's first look at its frames is, and now and then what it sees.
+
+    `frame` is the latest one of `count`, `fps` how many a second. The array `picture`, where there is one, is the
+    frame made small, (h, w, 3) uint8 RGB, with the landmarks drawn in.
+    """
+
+    job: int
+    frame: int
+    count: int
+    fps: float
+    arrays: dict[str, NDArray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SequenceDone:
+    """Worker -> client: the folder holds the whole sequence, see `result.sequence`."""
+
+    job: int
+    folder: str
 
 
 @dataclass(frozen=True)
@@ -102,9 +160,11 @@ class Failure:
         return KINDS.get(self.kind, DiceError)(self.message, self.remedy)
 
 
-Message: TypeAlias = "Hello | CaptureRequest | FixRequest | Cancel | ProgressMessage | Result | Failure"
+Request: TypeAlias = "CaptureRequest | FixRequest | SequenceRequest | SmoothRequest"
+Message: TypeAlias = "Hello | Request | Cancel | ProgressMessage | Glimpse | Result | SequenceDone | Failure"
+REQUESTS = (CaptureRequest, FixRequest, SequenceRequest, SmoothRequest)
 TYPES: dict[str, Any] = {
-    cls.__name__: cls for cls in (Hello, CaptureRequest, FixRequest, Cancel, ProgressMessage, Result, Failure)
+    cls.__name__: cls for cls in (Hello, *REQUESTS, Cancel, ProgressMessage, Glimpse, Result, SequenceDone, Failure)
 }
 
 
