@@ -14,25 +14,23 @@ from ..body.openbones import hand_skeleton, head_skeleton
 from ..errors import NothingFound
 from ..fit.camera import guess_camera
 from ..fit.glance import Glance, look
-from ..fit.hand import DEPTH_NOISE, HandFit, HandObservation, HandProblem, fit_hand, likelier_side, moved
+from ..fit.hand import HandFit, HandProblem, fit_hand, likelier_side, moved
 from ..fit.head import HeadFit, fit_head
 from ..fit.hidden import uncovered
+from ..fit.observed import WORSE, detected, lifted
 from ..fit.placement import Placement, place_hand
 from ..interaction.contact import mutual_contact
 from ..interaction.deform import deformation
 from ..interaction.distance import Surface
-from ..interaction.sheet import flesh_of
+from ..interaction.sheet import allowed_press, flesh_of
 from ..landmarks.litert import FaceLandmarks, HandLandmarks, Landmarker
 from ..landmarks.people import assign_sides, choice_note, find_people, occlusion, side_notes
 from ..types import Camera, Capture, ContactState, Crop, Frame, Hand, HandChoice, Head, Progress
 from .base import BETTER_PICTURE, OPEN_DEVICE, Clock
 
 STAGES = ("landmarks", "head", "hands", "placement", "contact", "deformation")
-PRESS_FLOOR, PRESS_SOFT = 0.001, 0.004  # metres that skin over bone and the softest skin may be pressed in
-LEAST_DEPTH_NOISE = 0.05  # of the distance
 RELIEFS, LEFT = 4, 0.0012  # times that a hand backs off, and metres of penetration that may remain
 SURE_SIDE = 0.9  # of its side, a hand is not fitted as the other one too
-WORSE = 3.0  # times the reprojection error at which the second look is given up
 RANKING: tuple[ContactState, ...] = ("touch", "unsure", "no-touch")
 
 
@@ -75,8 +73,7 @@ class OpenEngine:
         self.solid = self.head.solid
         self.flesh = flesh_of(self.head)
         self.skin = self.flesh.skin
-        softness = np.where(self.skin, self.head.softness, 0.0)
-        self.allowed = PRESS_FLOOR + PRESS_SOFT * softness[self.solid].mean(1)
+        self.allowed = allowed_press(self.head)
 
     def capture(
         self, frame: Frame, hand: HandChoice, report: Progress, crop: Crop | None = None, face: int = 0
@@ -132,20 +129,14 @@ class OpenEngine:
 
     def _fit(self, seen: HandLandmarks, glance: Glance | None, camera: Camera, head: HeadFit | None) -> _Hand:
         """The hand by itself: as the second look has it, unless the detector's landmarks suit a hand much better."""
-        model = hand_model(seen.side)
         eyes = None if head is None else float(head.vertices[self.head.part == EYEBALL, 2].mean())
-        depth = None if eyes is None else (eyes, DEPTH_NOISE)
-        if glance is not None and eyes is not None:
-            depth = eyes * float(np.exp(glance.depth_ratio)), max(glance.depth_sigma, LEAST_DEPTH_NOISE)
-        detected = HandProblem(model, HandObservation(seen.points, seen.world), camera, depth)
-        if glance is None:
-            return _Hand(seen, None, detected, fit_hand(detected))
-        noise = glance.points_sigma, float(glance.joints_sigma.mean())
-        lifted = HandProblem(model, HandObservation(glance.points, glance.joints, noise, seen.points), camera, depth)
-        fits = [(problem, fit_hand(problem)) for problem in (lifted, detected)]
-        errors = [float(np.median(fit.errors)) for _, fit in fits]
-        problem, fit = fits[errors[0] > WORSE * errors[1]]
-        return _Hand(seen, glance, problem, fit)
+        problems = [detected(seen, glance, camera, eyes)]
+        if glance is not None:
+            problems.insert(0, lifted(seen, glance, camera, eyes))
+        fits = [fit_hand(problem) for problem in problems]
+        errors = [float(np.median(fit.errors)) for fit in fits]
+        best = int(errors[0] > WORSE * errors[-1])
+        return _Hand(seen, glance, problems[best], fits[best])
 
     def _place(self, hand: _Hand, surface: Surface) -> None:
         assert hand.glance is not None  # there is a face

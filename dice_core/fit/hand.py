@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 from ..body.hand_motion import Motion, hand_motion
 from ..body.openbody import FINGERS, HAND_PARAMETERS, POSE, SHAPES, HandModel, hand_model
 from ..types import Camera, Side
-from .least_squares import minimise
+from .least_squares import cauchy, minimise
 
 PIXEL_NOISE = 0.04  # of the hand's size in the picture
 OUTLIER = 2.5  # sigmas beyond which a landmark loses its pull
@@ -34,7 +34,7 @@ SHAPE_MEAN = np.array([0.5, 0, 0, 0])
 SHAPE_SIGMA = np.array([0.44, 1, 1, 1])
 PALM = [0, 1, 5, 9, 13, 17]
 BONES = ((0, 5), (5, 9), (9, 13), (13, 17), (0, 17), (5, 6), (9, 10))
-STEPS = 25
+STEPS, WARM_STEPS = 25, 8
 NOTHING = np.zeros(0, np.int64)  # no vertices
 
 
@@ -157,7 +157,7 @@ class HandProblem:
         screen = points[..., :2] / depth
         moved = points_by[..., :2, :] - screen[..., None] * points_by[..., 2:, :]
         by = moved * (self.focal / sigma / depth)[..., None]
-        return cauchy((self.focal * screen + self.principal - seen) / sigma, by)
+        return cauchy((self.focal * screen + self.principal - seen) / sigma, by, OUTLIER)
 
     def _shape(self, motion: Motion) -> tuple[NDArray, NDArray]:
         """In units of the mean hand: in the posed hand's own, a smaller hand would seem a better one."""
@@ -225,14 +225,6 @@ class HandProblem:
         return x
 
 
-def cauchy(residuals: NDArray, by: NDArray) -> tuple[NDArray, NDArray]:
-    """Residuals (...) and derivatives (..., P) whose squares are Cauchy's loss: beyond OUTLIER they pull less."""
-    squared = (residuals / OUTLIER) ** 2
-    softened = OUTLIER * np.sqrt(np.log1p(squared)) * np.sign(residuals)
-    slope = np.where(squared > 1e-8, residuals / np.where(softened == 0, 1, softened) / (1 + squared), 1.0)
-    return softened, by * slope[..., None]
-
-
 def _lengths(joints: NDArray) -> NDArray:
     """(21, 3) joints -> (len(BONES),) metres."""
     first, second = np.transpose(BONES)
@@ -297,11 +289,33 @@ def likelier_side(points: NDArray, world: NDArray, side: Side, camera: Camera) -
     return min(costs, key=costs.__getitem__)
 
 
-def limits() -> tuple[NDArray, NDArray]:
-    """Lower and upper bounds of the parameters: joints only turn as far as joints do."""
+def follow_hand(problem: HandProblem, betas: NDArray, before: NDArray | None = None) -> HandFit:
+    """The hand by itself, of a person whose hands' shape is known.
+
+    Parameters
+    ----------
+    problem
+        This frame's.
+    betas
+        (SHAPES,).
+    before
+        (HAND_PARAMETERS,) of the frame before, to start from; without, as `fit_hand` does.
+    """
+
+    def linearised(x: NDArray) -> tuple[NDArray, NDArray]:
+        return problem.linearised(x, hand_motion(problem.model, x, NOTHING))
+
+    starts = np.stack([problem.start(bent) for bent in (False, True)]) if before is None else before[None]
+    steps = STEPS if before is None else WARM_STEPS
+    found, cost = minimise(linearised, starts, *limits(betas), steps)
+    return finish(problem, found[np.argmin(cost)], float(cost.min()))
+
+
+def limits(betas: NDArray | None = None) -> tuple[NDArray, NDArray]:
+    """Lower and upper bounds of the parameters: joints only turn as far as joints do. Shapes that are known stay."""
     low, high = np.full(HAND_PARAMETERS, -np.inf), np.full(HAND_PARAMETERS, np.inf)
     low[5] = 0.02
-    low[6 : 6 + SHAPES], high[6 : 6 + SHAPES] = -3.0, 3.0
+    low[6 : 6 + SHAPES], high[6 : 6 + SHAPES] = (-3.0, 3.0) if betas is None else (betas, betas)
     angles_low, angles_high = np.full((len(FINGERS), 3), -SIDEWAYS), np.full((len(FINGERS), 3), SIDEWAYS)
     angles_low[:, 1], angles_high[:, 1] = FLEXION
     angles_low[0], angles_high[0] = -1.2, 1.2  # the thumb's saddle joint

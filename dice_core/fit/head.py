@@ -13,6 +13,7 @@ from scipy.spatial.transform import Rotation
 from ..body.openbody import IDENTITIES, HeadModel
 from ..body.skinning import cross_matrices, left_jacobian
 from ..types import Camera
+from .least_squares import cauchy, minimise
 
 # Two rulers tell how large a head is, so how far away: the eyes' distance varies by 6 % among adults (Dodgson 2004),
 # the iris by 4 %, but lids hide it: its measured width is off by 8 % and more.
@@ -26,6 +27,7 @@ EXPRESSION_WEIGHT = 2.0
 EXPRESSION_SIGMA = {"jawOpen": 0.8, "mouthClose": 0.15, "tongueOut": 0.05}
 IRISES = ((469, 471), (470, 472), (474, 476), (475, 477))  # opposite rim points
 POSE = 6
+COLD_STEPS, WARM_STEPS = 30, 6
 
 
 @dataclass(frozen=True)
@@ -60,22 +62,55 @@ class HeadFit:
         return float(self.transl[2])
 
 
-class _Problem:
-    """Residuals and their Jacobian for `least_squares`: reprojection in sigmas, then priors."""
+class Face:
+    """The landmarks of a head at rest, and how they move.
 
-    def __init__(self, model: HeadModel, points: NDArray, camera: Camera, weights: NDArray, face_width: float) -> None:
+    Parameters
+    ----------
+    model
+        The open head.
+    identity
+        (IDENTITIES,) of a person who is known; without, identity is to be found, too.
+
+    Attributes
+    ----------
+    rest, basis
+        (478, 3) metres, and (K, 478, 3): by identity, unless it is known, then by expression.
+    prior, low, high
+        (K,) one over what is usual, and the bounds.
+    trust
+        (478,) weight in a fit.
+    """
+
+    def __init__(self, model: HeadModel, identity: NDArray | None = None) -> None:
+        sigma = np.array(
+            [EXPRESSION_SIGMA.get(name, 0.8 if name.startswith("eyeLook") else 0.5) for name in model.expression_names]
+        )
+        self.trust, self.prior = model.trust, EXPRESSION_WEIGHT / sigma
+        self.rest, self.basis = model.landmarks(model.mean), model.landmarks(model.expression)
+        self.low, self.high = np.full(len(self.basis), -1e-9), np.ones(len(self.basis))
+        by_identity = model.landmarks(model.identity)
+        if identity is None:
+            self.prior = np.r_[np.full(IDENTITIES, IDENTITY_WEIGHT), self.prior]
+            self.low, self.high = np.r_[np.full(IDENTITIES, -3.0), self.low], np.r_[np.full(IDENTITIES, 3.0), self.high]
+            self.basis = np.concatenate([by_identity, self.basis])
+        else:
+            self.rest = self.rest + np.tensordot(identity, by_identity, 1)
+        self.flat = self.basis.reshape(len(self.basis), -1)
+        self.by_axis = np.ascontiguousarray(self.basis.transpose(2, 1, 0)).reshape(3, -1)
+
+
+class _Problem:
+    """Residuals and their Jacobian: reprojection in sigmas, then priors."""
+
+    def __init__(self, face: Face, points: NDArray, camera: Camera, weights: NDArray, face_width: float) -> None:
         assert camera.matrix is not None
         self.points = points
         self.focal = float(camera.matrix[0, 0])
         self.principal = camera.matrix[:2, 2].astype(np.float64)
-        self.rest = model.landmarks(model.mean)
-        self.basis = np.concatenate([model.landmarks(model.identity), model.landmarks(model.expression)])
-        self.flat = self.basis.reshape(len(self.basis), -1)
-        self.gain = np.sqrt(weights * model.trust) / (LANDMARK_NOISE * face_width)
-        sigma = np.array(
-            [EXPRESSION_SIGMA.get(name, 0.8 if name.startswith("eyeLook") else 0.5) for name in model.expression_names]
-        )
-        self.prior = np.r_[np.full(IDENTITIES, IDENTITY_WEIGHT), EXPRESSION_WEIGHT / sigma]
+        self.rest, self.basis, self.flat, self.prior = face.rest, face.basis, face.flat, face.prior
+        self.by_axis = face.by_axis
+        self.gain = np.sqrt(weights * face.trust) / (LANDMARK_NOISE * face_width)
         iris = np.mean([np.linalg.norm(points[a] - points[b]) for a, b in IRISES])
         self.iris_depth = self.focal * IRIS_DIAMETER / max(float(iris), 1e-6)
         self.eyes = slice(468, 478)
@@ -96,7 +131,7 @@ class _Problem:
         reprojection = (self.project(x) - self.points) * self.gain[:, None]
         apart = (np.linalg.norm(self._apart(x)) - EYES_APART) / EYES_NOISE
         iris = (self._posed(x)[1][self.eyes, 2].mean() / self.iris_depth - 1) / IRIS_NOISE
-        return np.r_[reprojection.ravel(), self.prior * x[POSE:], apart, iris]
+        return np.r_[reprojection.T.ravel(), self.prior * x[POSE:], apart, iris]
 
     def _apart(self, x: NDArray) -> NDArray:
         """(3,) from eye to eye."""
@@ -104,23 +139,26 @@ class _Problem:
 
     def jacobian(self, x: NDArray) -> NDArray:
         turned, posed = self._posed(x)
-        count = len(posed)
+        columns = np.zeros((3, len(posed), len(x)))  # of x, y and z
+        columns[:, :, :3] = (-cross_matrices(turned) @ left_jacobian(x[:3])).swapaxes(0, 1)
+        columns[:, :, 3:POSE] = np.eye(3)[:, None]
         rotation = Rotation.from_rotvec(x[:3]).as_matrix()
-        columns = np.zeros((count, 3, len(x)))
-        step = left_jacobian(x[:3])
-        columns[:, :, :3] = -cross_matrices(turned) @ step
-        columns[:, :, 3:POSE] = np.eye(3)
-        columns[:, :, POSE:] = (self.basis @ rotation.T).transpose(1, 2, 0)
-        depth = posed[:, 2]
-        screen = np.zeros((count, 2, 3))
-        screen[:, 0, 0] = screen[:, 1, 1] = self.focal / depth
-        screen[:, :, 2] = -self.focal * posed[:, :2] / depth[:, None] ** 2
-        reprojection = (screen @ columns) * self.gain[:, None, None]
+        columns[:, :, POSE:] = (rotation @ self.by_axis).reshape(3, len(posed), -1)
+        screen = (posed[:, :2] / posed[:, 2:]).T
+        reprojection = columns[:2] - screen[..., None] * columns[2]
+        reprojection *= (self.gain * self.focal / posed[:, 2])[:, None]
         priors = np.c_[np.zeros((len(self.prior), POSE)), np.diag(self.prior)]
         between = self._apart(x)
         apart = np.r_[np.zeros(POSE), self.apart_by @ between / np.linalg.norm(between)] / EYES_NOISE
-        iris = columns[self.eyes, 2].mean(0) / (IRIS_NOISE * self.iris_depth)
+        iris = columns[2, self.eyes].mean(0) / (IRIS_NOISE * self.iris_depth)
         return np.vstack([reprojection.reshape(-1, len(x)), priors, apart, iris])
+
+    def linearised(self, x: NDArray) -> tuple[NDArray, NDArray]:
+        """(1, P) -> (1, R) residuals and (1, R, P) derivatives, with the loss in them: for `minimise`."""
+        residuals, by = self.residuals(x[0]), self.jacobian(x[0])
+        seen = np.r_[: 2 * len(self.points), len(residuals) - 1]
+        residuals[seen], by[seen] = cauchy(residuals[seen], by[seen], OUTLIER)
+        return residuals[None], by[None]
 
     def loss(self, squared: NDArray) -> NDArray:
         """Cauchy for landmarks and iris, plain squares for the priors: rho, rho', rho'' as scipy wants them."""
@@ -147,10 +185,10 @@ def fit_head(model: HeadModel, points: NDArray, camera: Camera, occlusion: NDArr
     """
     width = face_width(points)
     weights = np.ones(len(points)) if occlusion is None else occlusion
-    problem = _Problem(model, points, camera, weights, width)
+    face = Face(model)
+    problem = _Problem(face, points, camera, weights, width)
     start = _frontal(problem, weights * model.trust)
-    low = np.r_[np.full(POSE, -np.inf), np.full(IDENTITIES, -3.0), np.full(len(model.expression), -1e-9)]
-    high = np.r_[np.full(POSE, np.inf), np.full(IDENTITIES, 3.0), np.full(len(model.expression), 1.0)]
+    low, high = np.r_[np.full(POSE, -np.inf), face.low], np.r_[np.full(POSE, np.inf), face.high]
     rigid = least_squares(
         lambda pose: problem.residuals(np.r_[pose, start[POSE:]]), start[:POSE],
         jac=lambda pose: problem.jacobian(np.r_[pose, start[POSE:]])[:, :POSE], loss=problem.loss, max_nfev=20,
@@ -173,6 +211,35 @@ def fit_head(model: HeadModel, points: NDArray, camera: Camera, occlusion: NDArr
         errors=np.linalg.norm(problem.project(x) - points, axis=1),
         face_width=width,
     )
+
+
+def follow_head(
+    face: Face, points: NDArray, camera: Camera, weights: NDArray, before: NDArray | None = None
+) -> tuple[NDArray, NDArray]:
+    """Fit a head fast, as for a sequence.
+
+    Parameters
+    ----------
+    face
+        Of a person who is known, or of anybody.
+    points, camera
+        As in `fit_head`.
+    weights
+        (478,) 0..1, low where something covers the face.
+    before
+        What was found in the frame before, to start from; without, a head that looks at the camera.
+
+    Returns
+    -------
+    (POSE + K,) rotation vector, translation and the weights of `face.basis`; (478,) reprojection errors in pixels.
+    """
+    problem = _Problem(face, points, camera, weights, face_width(points))
+    low, high = np.r_[np.full(POSE, -np.inf), face.low], np.r_[np.full(POSE, np.inf), face.high]
+    start = before
+    if start is None:
+        start = _frontal(problem, weights * face.trust)
+    (x,), _ = minimise(problem.linearised, start[None], low, high, COLD_STEPS if before is None else WARM_STEPS)
+    return x, np.linalg.norm(problem.project(x) - points, axis=1)
 
 
 def face_width(points: NDArray) -> float:

@@ -65,3 +65,11 @@ def _step(residuals: NDArray, jacobian: NDArray, damping: NDArray, at_low: NDArr
     diagonal = np.einsum("npp->np", normal)
     diagonal += damping[:, None] * diagonal + 1e-9 + held
     return -np.linalg.solve(normal, (gradient * free)[..., None])[..., 0]
+
+
+def cauchy(residuals: NDArray, by: NDArray, outlier: float) -> tuple[NDArray, NDArray]:
+    """Residuals (...) and derivatives (..., P) whose squares are Cauchy's loss: beyond `outlier` they pull less."""
+    squared = (residuals / outlier) ** 2
+    softened = outlier * np.sqrt(np.log1p(squared)) * np.sign(residuals)
+    slope = np.where(squared > 1e-8, residuals / np.where(softened == 0, 1, softened) / (1 + squared), 1.0)
+    return softened, by * slope[..., None]

@@ -82,63 +82,78 @@ def place_hand(problem: HandProblem, fit: HandFit, head: Surface, allowed: NDArr
     glance
         Which part touches, and whether any does, as far as one sees.
     """
-    offsets, gap = _offsets(problem, fit, head)
+    offsets, gap = reaches(problem, fit, head)
     distance = float(np.linalg.norm(fit.joints.mean(0)))
     if not offsets:
-        return Placement(_clear(problem, fit, head, 0.0), "no-touch", 0.05, "", gap, SEARCH)
+        return Placement(cleared(problem, fit, head, 0.0), "no-touch", 0.05, "", gap, SEARCH)
     names, parts = list(offsets), patches(problem.model.side)
     starts = np.repeat(fit.parameters[None], len(names), axis=0)
     starts[:, 3:6] += np.stack([offsets[name] for name in names])
-    found, cost = _settled(problem, head, allowed, [parts[name] for name in names], starts)
-    best = int(np.argmin(cost + [_unlikely(name, glance) for name in names]))
-    resting = [parts[names[best]], *_resting(problem, found[best], head, names[best])]
-    (parameters,), (cost_best,) = _Contact(problem, head, allowed, [resting], FINE).settle(found[best][None], 1)
+    found, cost = settled(problem, head, allowed, [parts[name] for name in names], starts)
+    best = int(np.argmin(cost + [unlikely(name, glance) for name in names]))
+    touching = [parts[names[best]], *resting(problem, found[best], head, names[best])]
+    (parameters,), (cost_best,) = Contact(problem, head, allowed, [touching], FINE).settle(found[best][None], 1)
     close = finish(problem, parameters, float(cost_best))
     shift = abs(float(np.linalg.norm(close.joints.mean(0))) / distance - 1)
-    unusual = abs(float(parameters[6] - SHAPE_MEAN[0])) / SHAPE_SIGMA[0]
-    doubt = max(_ramp(gap, SURE_GAP, FAR_GAP), _ramp(unusual, SURE_SIZE, FAR_SIZE))
-    probability = _seen_to_touch(glance, fit, head) * (1 - doubt)
+    probability = _seen_to_touch(glance, fit, head) * (1 - float(doubt(gap, parameters[6])))
     state: ContactState = "touch" if probability >= SURE else "no-touch" if probability < APART else "unsure"
     if state == "no-touch":
-        return Placement(_clear(problem, fit, head, 0.0), state, probability, "", gap, shift)
+        return Placement(cleared(problem, fit, head, 0.0), state, probability, "", gap, shift)
     if state == "touch":
-        close = moved(close, problem, _back_off(close.vertices, head, allowed))
+        close = moved(close, problem, backed_off(close.vertices, head, allowed))
     else:
-        close = _clear(problem, close, head, GRAZE)  # no skin gives way: only the lightest touch
+        close = cleared(problem, close, head, GRAZE)  # no skin gives way: only the lightest touch
     return Placement(close, state, probability, names[best], gap, shift)
 
 
-def _unlikely(name: str, glance: Glance) -> float:
+def unlikely(name: str, glance: Glance) -> float:
     """What speaks against a part, in half squared sigmas: how little it looks as if it touched."""
     seen = glance.parts[GLANCED.index(LOOKS_LIKE.get(name, name))]
     return -float(np.log(np.clip(seen, 0.02, 1)))
 
 
-def _settled(problem: HandProblem, head: Surface, allowed: NDArray, parts: list[NDArray], starts: NDArray
-             ) -> tuple[NDArray, NDArray]:
+def settled(problem: HandProblem, head: Surface, allowed: NDArray, parts: list[NDArray], starts: NDArray,
+            betas: NDArray | None = None) -> tuple[NDArray, NDArray]:  # fmt: skip
     """Parameters and costs of all hypotheses; only those that are promising after one round are brought to rest."""
-    found, cost = _Contact(problem, head, allowed, [[part] for part in parts], SAMPLES).settle(starts, 1)
+    found, cost = Contact(problem, head, allowed, [[part] for part in parts], SAMPLES, betas).settle(starts, 1)
     promising = np.argsort(cost)[:PROMISING]
     group = [[parts[index]] for index in promising]
-    settled, final = _Contact(problem, head, allowed, group, SAMPLES).settle(found[promising], ROUNDS - 1)
-    found[promising], cost[:] = settled, np.inf
-    cost[promising] = final
+    final = Contact(problem, head, allowed, group, SAMPLES, betas).settle(found[promising], ROUNDS - 1)
+    cost[:] = np.inf
+    found[promising], cost[promising] = final
     return found, cost
 
 
 def _seen_to_touch(glance: Glance, fit: HandFit, head: Surface) -> float:
     """The probability that a hand touches by its looks, and by how far before the skin it would be by itself."""
-    nearest = head.nearest(fit.vertices[::FREE])
-    before = float(nearest.distance[~nearest.on_cap].min(initial=REACH))
-    odds = glance.touch / max(1 - glance.touch, 1e-6) * float(np.exp((USUAL - max(before, 0.0)) / FLOATING))
+    odds = float(np.exp(touch_odds(glance.touch, before_skin(fit, head))))
     return odds / (1 + odds)
 
 
-def _ramp(value: float, low: float, high: float) -> float:
-    return float(np.clip((value - low) / (high - low), 0, 1))
+def before_skin(fit: HandFit, head: Surface) -> float:
+    """Metres that a hand is before the skin, no more than REACH; negative inside."""
+    nearest = head.nearest(fit.vertices[::FREE])
+    return float(nearest.distance[~nearest.on_cap].min(initial=REACH))
 
 
-def _offsets(problem: HandProblem, fit: HandFit, head: Surface) -> tuple[dict[str, NDArray], float]:
+def touch_odds(looks: NDArray | float, before: NDArray | float) -> NDArray:
+    """Logarithm of the odds that a hand touches, by how likely it looks and how far it is before the skin."""
+    looks = np.clip(looks, 1e-6, 1 - 1e-6)
+    return np.log(looks / (1 - looks)) + (USUAL - np.maximum(before, 0.0)) / FLOATING
+
+
+def doubt(gap: NDArray | float, size: NDArray | float) -> NDArray:
+    """0..1, how much less likely a touch is: the surfaces do not meet, or only if the hand's size (the first of betas)
+    is unusual."""
+    unusual = np.abs(np.subtract(size, SHAPE_MEAN[0])) / SHAPE_SIGMA[0]
+    return np.maximum(_ramp(gap, SURE_GAP, FAR_GAP), _ramp(unusual, SURE_SIZE, FAR_SIZE))
+
+
+def _ramp(value: NDArray | float, low: float, high: float) -> NDArray:
+    return np.clip((np.asarray(value) - low) / (high - low), 0, 1)
+
+
+def reaches(problem: HandProblem, fit: HandFit, head: Surface) -> tuple[dict[str, NDArray], float]:
     """For each part that can, the shift along the line of sight at which it first touches; and the least gap.
 
     A hand whose landmarks are seen is in front of what it covers: the first touch, coming from the camera, is the
@@ -166,7 +181,7 @@ def _offsets(problem: HandProblem, fit: HandFit, head: Surface) -> tuple[dict[st
     return offsets, gap
 
 
-def _resting(problem: HandProblem, parameters: NDArray, head: Surface, touching: str) -> list[NDArray]:
+def resting(problem: HandProblem, parameters: NDArray, head: Surface, touching: str) -> list[NDArray]:
     """The other fingertips so near to the skin that they rest on it too."""
     vertices = problem.model.pose(parameters[None])[0][0]
     tips = {name: part for name, part in patches(problem.model.side).items() if name in FINGERS and name != touching}
@@ -176,7 +191,7 @@ def _resting(problem: HandProblem, parameters: NDArray, head: Surface, touching:
     return [part for part, rests in zip(tips.values(), near, strict=True) if rests]
 
 
-class _Contact:
+class Contact:
     """The skin as one more piece of evidence: planes at the nearest points, found anew in each round.
 
     Parameters
@@ -185,11 +200,13 @@ class _Contact:
         For each hypothesis the parts that are to touch, as vertices; the first most of all.
     samples
         How many vertices stand for the hand.
+    betas
+        Of a hand whose shape is known.
     """
 
-    def __init__(self, problem: HandProblem, head: Surface, allowed: NDArray, parts: list[list[NDArray]], samples: int
-                 ) -> None:
-        self.problem, self.head = problem, head
+    def __init__(self, problem: HandProblem, head: Surface, allowed: NDArray, parts: list[list[NDArray]], samples: int,
+                 betas: NDArray | None = None) -> None:  # fmt: skip
+        self.problem, self.head, self.limits = problem, head, limits(betas)
         self.allowed = np.append(allowed, np.zeros(len(head._faces) - len(allowed)))
         every = np.linspace(0, len(problem.model.mean), samples, endpoint=False).astype(int)
         some = [part[:: max(len(part) // 10, 1)] for group in parts for part in group]
@@ -199,7 +216,7 @@ class _Contact:
     def settle(self, starts: NDArray, rounds: int) -> tuple[NDArray, NDArray]:
         """(n, P) starts, one for each part -> parameters and costs."""
         found, cost = starts, np.zeros(len(starts))
-        low, high = limits()
+        low, high = self.limits
         for _ in range(rounds):
             vertices = self.problem.model.pose(found, self.chosen)[0]
             nearest = self.head.nearest(vertices.reshape(-1, 3))
@@ -250,7 +267,7 @@ class _Planes:
         return (offset * weight[..., None]).reshape(shape), (by * weight[..., None, None]).reshape(*shape, by.shape[-1])
 
 
-def _back_off(vertices: NDArray, head: Surface, allowed: NDArray) -> NDArray:
+def backed_off(vertices: NDArray, head: Surface, allowed: NDArray) -> NDArray:
     """The shift towards the camera after which hardly a vertex is pressed in deeper than the skin allows.
 
     The hand keeps a light touch: a shift that would lift it off the skin is not taken.
@@ -271,7 +288,7 @@ def _back_off(vertices: NDArray, head: Surface, allowed: NDArray) -> NDArray:
     return best
 
 
-def _clear(problem: HandProblem, fit: HandFit, head: Surface, most: float) -> HandFit:
+def cleared(problem: HandProblem, fit: HandFit, head: Surface, most: float) -> HandFit:
     """The hand, so much nearer to the camera that no vertex is deeper than `most` metres in the head."""
     toward = -fit.vertices.mean(0) / np.linalg.norm(fit.vertices.mean(0))
     near = fit.vertices[np.abs(head.nearest(fit.vertices).distance) < REACH]

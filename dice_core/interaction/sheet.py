@@ -29,6 +29,7 @@ TIGHT, SOFT = 0.003, 0.006  # metres that a dent reaches: over bone, and more in
 LINING = 0.003  # of mouth and eye sockets, which follow the rims
 FLOWS = 0.008  # metres over which what is pressed in flows aside
 FLOW, BULGE = 0.75, 0.3
+PRESS_FLOOR, PRESS_SOFT = 0.001, 0.004  # metres that skin over bone and the softest skin may be pressed in
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,12 @@ def flesh_of(model: HeadModel) -> Flesh:
     movable = (model.part != EYEBALL) & (model.part != TONGUE)
     movable[model.neck_rim] = False
     return Flesh(model.faces, model.part == SKIN, movable, model.softness)
+
+
+def allowed_press(model: HeadModel) -> NDArray:
+    """(F,) metres that each of the solid faces of the open head may be pressed in."""
+    softness = np.where(model.part == SKIN, model.softness, 0.0)
+    return PRESS_FLOOR + PRESS_SOFT * softness[model.solid].mean(1)
 
 
 class Sheet:

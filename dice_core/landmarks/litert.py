@@ -7,6 +7,7 @@ landmarked again on the crop that the landmarks before define, as MediaPipe's gr
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -20,6 +21,7 @@ from . import models
 from .graph import with_outputs
 from .regions import Box, Region, anchors, decode_boxes
 
+ONE = np.float32(255)  # what models take for 1
 FACE_SIZE, FACE_ANCHORS = 128, anchors(((16, 2), (8, 6)))
 PALM_SIZE, PALM_ANCHORS = 192, anchors(((24, 2), (12, 6)))
 FACE_SCORE, PALM_SCORE = 0.4, 0.2  # low: the landmark models' own scores decide
@@ -96,7 +98,7 @@ class _Model:
         self.outputs = [detail["index"] for detail in self.interpreter.get_output_details()]
 
     def __call__(self, pixels: NDArray) -> list[NDArray]:
-        self.interpreter.set_tensor(self.input, pixels[None].astype(np.float32))
+        self.interpreter.set_tensor(self.input, np.ascontiguousarray(pixels[None], np.float32))
         self.interpreter.invoke()
         return [self.interpreter.get_tensor(index)[0] for index in self.outputs]
 
@@ -118,20 +120,23 @@ class Landmarker:
     """
 
     def __init__(self, folder: Path, threads: int = 2) -> None:
-        def load(name: str, *tensors: str) -> _Model:
+        def load(name: str, *tensors: str, threads: int = threads) -> _Model:
             return _Model(models.path(folder, name), threads, tensors)
 
         self.face_detector, self.face_mesh = load("face_detection_short_range"), load("face_landmark", *FACE_TENSORS)
         self.iris = load("iris_landmark")
-        self.palm_detector, self.hand_mesh = load("palm_detection_full"), load("hand_landmark_full", *HAND_TENSORS)
+        self.palm_detector = load("palm_detection_full")
+        # two, which look at a hand and at its mirror image at the same time
+        self.hand_mesh, self.mirrored_mesh = (load("hand_landmark_full", *HAND_TENSORS, threads=1) for _ in range(2))
+        self._looking = ThreadPoolExecutor(2)
 
     def faces(self, pixels: NDArray[np.uint8], everywhere: bool = False) -> list[FaceLandmarks]:
         """Every face in an (h, w, 3) uint8 RGB picture, largest first; small ones beside large ones only if told."""
         found: list[FaceLandmarks] = []
         parts = [whole(pixels)], tiles(pixels)
         for regions in [sum(parts, [])] if everywhere else parts:
-            boxes = self._detect_faces(pixels, regions)
-            found = [face for box in boxes if (face := self._face(pixels, box)) is not None]
+            boxes = self.detect_faces(pixels, regions)
+            found = [face for box in boxes if (face := self.face_at(pixels, box)) is not None]
             if found:
                 break
         return sorted(_distinct(found), key=lambda face: -np.ptp(face.points, axis=0).max())
@@ -139,16 +144,17 @@ class Landmarker:
     def hands(self, pixels: NDArray[np.uint8], near: NDArray | None = None) -> list[HandLandmarks]:
         """Every hand in a picture, best first; `near`: points of a face, about which to look more closely."""
         regions = [whole(pixels)] if near is None else [whole(pixels), around(near, 3.2)]
-        boxes = [box for region in regions for box in self._detect_palms(pixels, region, PALM_SCORE)]
-        found = [hand for box in boxes if (hand := self._hand(pixels, box)) is not None]
+        boxes = [box for region in regions for box in self.detect_palms(pixels, region, PALM_SCORE)]
+        found = [hand for box in boxes if (hand := self.hand_at(pixels, box)) is not None]
         if not found and near is not None:
             found = self._hidden_hands(pixels, near)
         return _distinct(sorted(found, key=lambda hand: -hand.score))
 
-    def _detect_faces(self, pixels: NDArray[np.uint8], regions: list[Region]) -> list[Box]:
+    def detect_faces(self, pixels: NDArray[np.uint8], regions: list[Region]) -> list[Box]:
+        """Where faces seem to be in parts of a picture; what several parts show is told several times."""
         boxes = []
         for region in regions:
-            raw, logits = self.face_detector(region.crop(pixels, FACE_SIZE) / 127.5 - 1.0)
+            raw, logits = self.face_detector(region.crop(pixels, FACE_SIZE) / (ONE / 2) - 1)
             boxes += decode_boxes(
                 raw, logits[:, 0], FACE_ANCHORS, FACE_SIZE, region.to_picture(FACE_SIZE), FACE_SCORE
             )
@@ -162,32 +168,33 @@ class Landmarker:
                 break
             for angle in np.arange(0, 2 * np.pi, SEARCH_STEP):
                 region = replace(around(near, factor), angle=float(angle))
-                for box in self._detect_palms(pixels, region, SEARCH_SCORE):
-                    hand = self._hand(pixels, box)
+                for box in self.detect_palms(pixels, region, SEARCH_SCORE):
+                    hand = self.hand_at(pixels, box)
                     if hand is not None and hand.score > SEARCH_PRESENCE:
                         found.append(hand)
         return found
 
-    def _detect_palms(self, pixels: NDArray[np.uint8], region: Region, score: float) -> list[Box]:
-        raw, logits = self.palm_detector(region.crop(pixels, PALM_SIZE) / 255.0)
+    def detect_palms(self, pixels: NDArray[np.uint8], region: Region, score: float) -> list[Box]:
+        """Where hands seem to be in a part of a picture."""
+        raw, logits = self.palm_detector(region.crop(pixels, PALM_SIZE) / ONE)
         return decode_boxes(raw, logits[:, 0], PALM_ANCHORS, PALM_SIZE, region.to_picture(PALM_SIZE), score)
 
-    def _face(self, pixels: NDArray[np.uint8], box: Box) -> FaceLandmarks | None:
+    def face_at(self, pixels: NDArray[np.uint8], box: Box) -> FaceLandmarks | None:
+        """The face that was detected; None when it is none."""
         eyes = box.keypoints[1] - box.keypoints[0]
         angle = float(np.arctan2(eyes[1], eyes[0]))
         return self.face_in(pixels, Region(box.center, 1.5 * float(box.size.max()), angle))
 
-    def face_in(self, pixels: NDArray[np.uint8], region: Region) -> FaceLandmarks | None:
-        """The face in about a region of a picture; None when there is none."""
-        for _ in range(FACE_PASSES):
-            mesh, logit, *features = self.face_mesh(region.crop(pixels, 192) / 255.0)
+    def face_in(self, pixels: NDArray[np.uint8], region: Region, passes: int = FACE_PASSES) -> FaceLandmarks | None:
+        """The face in about a region of a picture; None when there is none. The better the region is known, the fewer
+        passes are needed."""
+        for _ in range(passes):
+            mesh, logit, *features = self.face_mesh(region.crop(pixels, 192) / ONE)
             score = float(1 / (1 + np.exp(-np.clip(logit.ravel()[0], -60, 60))))
             if score < FACE_PRESENCE:
                 return None
             points = _transform(mesh.reshape(-1, 3)[:, :2], region.to_picture(192))
-            eyes = points[263] - points[33]
-            low, high = points.min(0), points.max(0)
-            region = Region((low + high) / 2, 1.5 * float((high - low).max()), float(np.arctan2(eyes[1], eyes[0])))
+            region = face_region(points)
         everything = np.vstack([points, *self._irises(pixels, points, region.angle)])
         return FaceLandmarks(everything, score, np.concatenate([one.ravel() for one in features]))
 
@@ -198,14 +205,15 @@ class Landmarker:
             region = Region((first + second) / 2, 2.3 * float(np.linalg.norm(second - first)), angle)
             crop = region.crop(pixels, 64)
             mirrored = index == 1  # the model knows one eye; the other is shown to it in a mirror
-            _, iris = self.iris((crop[:, ::-1] if mirrored else crop) / 255.0)
+            _, iris = self.iris((crop[:, ::-1] if mirrored else crop) / ONE)
             found = iris.reshape(5, 3)[:, :2].copy()
             if mirrored:
                 found[:, 0] = 64 - found[:, 0]
             irises.append(_transform(found, region.to_picture(64)))
         return irises
 
-    def _hand(self, pixels: NDArray[np.uint8], box: Box) -> HandLandmarks | None:
+    def hand_at(self, pixels: NDArray[np.uint8], box: Box) -> HandLandmarks | None:
+        """The hand that was detected; None when it is none."""
         axis = box.keypoints[2] - box.keypoints[0]
         region = Region(box.center, 2.6 * float(box.size.max()), float(np.arctan2(axis[1], axis[0]) + np.pi / 2))
         region = Region(region.center + region.rotation @ [0, -0.5 * box.size.max()], region.side, region.angle)
@@ -218,7 +226,7 @@ class Landmarker:
 
     def hand_in(self, pixels: NDArray[np.uint8], region: Region) -> HandLandmarks | None:
         """The hand in a region of a picture, seen as it is and in a mirror; None when there is none."""
-        looks = [self._look(pixels, region), self._look(pixels, region, mirrored=True)]
+        looks = list(self._looking.map(lambda mirrored: self._look(pixels, region, mirrored), (False, True)))
         if looks[0].score < HAND_PRESENCE:
             return None
         sure = [look for look in looks if look.score >= HAND_PRESENCE]
@@ -230,8 +238,9 @@ class Landmarker:
 
     def _look(self, pixels: NDArray[np.uint8], region: Region, mirrored: bool = False) -> _Look:
         """What the hand model makes of a crop, or of its mirror image."""
-        crop = region.crop(pixels, 224) / 255.0
-        screen, presence, right, world, *features = self.hand_mesh(crop[:, ::-1] if mirrored else crop)
+        crop = region.crop(pixels, 224) / ONE
+        mesh = self.mirrored_mesh if mirrored else self.hand_mesh
+        screen, presence, right, world, *features = mesh(crop[:, ::-1] if mirrored else crop)
         points, metres = screen.reshape(21, 3)[:, :2].copy(), world.reshape(21, 3).astype(np.float64)
         chance, sampled = float(right.ravel()[0]), _sampled(points / 224, features)
         if mirrored:
@@ -286,6 +295,12 @@ def tiles(pixels: NDArray[np.uint8]) -> list[Region]:
             for left in np.arange(0, max(width - side / 2, 1), side / 2):
                 regions.append(Region(np.array([left + side / 2, top + side / 2]), side))
     return regions
+
+
+def face_region(points: NDArray) -> Region:
+    """The crop that a face's landmarks define: upright, half as large again as they reach."""
+    eyes, low, high = points[263] - points[33], points.min(0), points.max(0)
+    return Region((low + high) / 2, 1.5 * float((high - low).max()), float(np.arctan2(eyes[1], eyes[0])))
 
 
 def hand_region(points: NDArray) -> Region:

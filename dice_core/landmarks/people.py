@@ -35,7 +35,7 @@ def find_people(
     NothingFound
         When there are fewer faces than the number says.
     """
-    pixels, corner = _part(frame, crop)
+    pixels, corner = part_of(frame, crop)
     faces = [] if number else landmarker.faces(pixels)
     if number or len(faces) > 1:  # counted alike, whether the user has chosen one or will
         faces = landmarker.faces(pixels, everywhere=True)
@@ -71,7 +71,7 @@ def side_notes(hands: Iterable[HandLandmarks]) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def _part(frame: Frame, crop: Crop | None) -> tuple[NDArray[np.uint8], NDArray]:
+def part_of(frame: Frame, crop: Crop | None) -> tuple[NDArray[np.uint8], NDArray]:
     """What of the pixels a crop shows, and where that begins."""
     height, width = frame.pixels.shape[:2]
     if crop is None:

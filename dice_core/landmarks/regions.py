@@ -37,15 +37,23 @@ class Region:
 
     def crop(self, pixels: NDArray[np.uint8], size: int) -> NDArray:
         """The region as a (size, size, 3) picture, black outside."""
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        matrix = self.to_picture(size)
         if self.side > 2 * size:  # shrink by areas first: a bilinear warp alone would skip pixels
-            factor = 2 * size / self.side
-            reduced = [max(round(factor * length), 1) for length in pixels.shape[1::-1]]
-            small = cv2.resize(pixels, reduced, interpolation=cv2.INTER_AREA)
-            factors = np.array(small.shape[1::-1]) / np.array(pixels.shape[1::-1])
-            matrix = self.to_picture(size) * factors[:, None]
-            return cv2.warpAffine(small, matrix, (size, size), flags=flags)
-        return cv2.warpAffine(pixels, self.to_picture(size), (size, size), flags=flags)
+            pixels, matrix = self._reduced(pixels, matrix, 2 * size / self.side)
+        return cv2.warpAffine(pixels, matrix, (size, size), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+
+    def _reduced(self, pixels: NDArray[np.uint8], matrix: NDArray, factor: float) -> tuple[NDArray[np.uint8], NDArray]:
+        """What the region shows of a picture, smaller by a factor, and the matrix from the crop to that."""
+        reach = self.side / 2 * float(np.abs(self.rotation).sum(1).max()) + 2
+        extent = np.array(pixels.shape[1::-1])
+        low, high = (np.clip(self.center + way, 0, extent).astype(int) for way in (-reach, reach + 1))
+        if (high - low).min() < 1:  # it shows nothing
+            return pixels, matrix
+        part = pixels[low[1] : high[1], low[0] : high[0]]
+        small = cv2.resize(part, tuple(np.maximum(np.round(factor * (high - low)), 1).astype(int)),
+                           interpolation=cv2.INTER_AREA)  # fmt: skip
+        factors = np.array(small.shape[1::-1]) / (high - low)
+        return small, np.c_[matrix[:, :2], matrix[:, 2] - low] * factors[:, None]
 
 
 @dataclass(frozen=True)

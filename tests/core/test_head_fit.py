@@ -179,7 +179,7 @@ def test_the_face_is_as_wide_however_the_head_is_rolled():
 @pytest.mark.parametrize("turn", [0.0, 1e-9, 0.3, 2.5])
 def test_the_jacobian_against_finite_differences(turn):
     truth, random = known(5), np.random.default_rng(1)
-    problem = fit._Problem(head_model(), truth.points, CAMERA, random.uniform(0.3, 1, 478), 300.0)
+    problem = fit._Problem(fit.Face(head_model()), truth.points, CAMERA, random.uniform(0.3, 1, 478), 300.0)
     x = np.r_[random.normal(size=3) * turn, 0.01, 0.02, 0.6, random.normal(size=IDENTITIES), random.uniform(size=52)]
     step = 1e-6
     numeric = np.stack(
@@ -196,7 +196,7 @@ def test_the_jacobian_against_finite_differences(turn):
 def test_the_loss_and_its_derivatives():
     """Cauchy's: rho(z) = c^2 ln(1 + z / c^2) for landmarks and the iris, z itself for the priors."""
     truth = known(5)
-    problem = fit._Problem(head_model(), truth.points, CAMERA, np.ones(478), 300.0)
+    problem = fit._Problem(fit.Face(head_model()), truth.points, CAMERA, np.ones(478), 300.0)
     squared = np.random.default_rng(2).uniform(0, 40, 2 * 478 + IDENTITIES + 52 + 2)
     rho = problem.loss(squared)
     seen = np.r_[: 2 * 478, len(squared) - 1]

@@ -111,13 +111,13 @@ def on_canvas(pixels: np.ndarray, shrink: float, side: int, corner: tuple[int, i
 def test_a_false_alarm_on_the_whole_picture_does_not_hide_a_small_face(landmarker, pixels, face, monkeypatch):
     """Something is taken for a face and turns out to be none: the tiles are still looked at."""
     canvas, *_ = on_canvas(pixels, 80 / width(face.points), 2000, (1100, 300))
-    detect = landmarker._detect_faces
+    detect = landmarker.detect_faces
 
     def alarmed(picture, regions):
         nothing = Box(0.6, np.array([100.0, 1900]), np.array([80.0, 80]), np.array([[80.0, 1890], [120, 1890]]))
         return [nothing] if len(regions) == 1 else detect(picture, regions)
 
-    monkeypatch.setattr(landmarker, "_detect_faces", alarmed)
+    monkeypatch.setattr(landmarker, "detect_faces", alarmed)
     assert landmarker.faces(canvas)
 
 

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The folder of a sequence while it is being made: facts, whole arrays, and chunks of frames.
+
+Every file appears whole or not at all, and what is there is never made again: that is all there is to resuming.
+docs/result-format.md describes the folder when it is complete.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DiceError
+from ..files import UNREADABLE, atomic
+
+FACTS = "capture.json"
+SCHEMA = 1
+CHUNK = 32  # frames
+Arrays = dict[str, NDArray]
+
+
+class Folder:
+    """A sequence's folder.
+
+    Parameters
+    ----------
+    path
+        It need not exist.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What capture.json says; empty without one. Raises DiceError when it is broken or newer than this program."""
+        try:
+            facts = json.loads((self.path / FACTS).read_text(encoding="utf-8"))
+            schema = facts["schema"]
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DiceError(f"{self.path / FACTS} cannot be read ({error}).", "Capture into another folder.") from error
+        if schema > SCHEMA:
+            raise DiceError(f"{self.path} was written by a newer version.", "Update the extension.")
+        return facts
+
+    def note(self, **facts: Any) -> None:
+        """Write facts beside those that are there."""
+        with atomic(self.path / FACTS) as temporary:
+            _write(temporary, json.dumps({"schema": SCHEMA} | self.facts | facts, indent=1).encode() + b"\n")
+
+    def file(self, step: str, start: int | None = None) -> Path:
+        """Of a step: the whole, or the chunk that begins at a position."""
+        return self.path / (f"{step}.npz" if start is None else f"{step}/{start:06}.npz")
+
+    def has(self, step: str, start: int | None = None) -> bool:
+        return self.file(step, start).is_file()
+
+    def save(self, step: str, arrays: Mapping[str, NDArray], start: int | None = None) -> None:
+        """Write arrays so that they are on the disk when this returns."""
+        with atomic(self.file(step, start)) as temporary:
+            with open(temporary, "wb") as file:
+                np.savez(file, **arrays)  # type: ignore[arg-type]
+                file.flush()
+                os.fsync(file.fileno())
+
+    def load(self, step: str, start: int | None = None) -> Arrays:
+        """Raises DiceError when they are missing or broken."""
+        path = self.file(step, start)
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                return {key: archive[key] for key in archive.files}
+        except UNREADABLE as error:
+            raise DiceError(f"{path} is missing or broken.", "Delete it and resume: it is made again.") from error
+
+    def starts(self, count: int) -> range:
+        """Where the chunks of so many frames begin."""
+        return range(0, count, CHUNK)
+
+    def together(self, step: str, count: int, names: Iterable[str]) -> Arrays:
+        """Arrays of all frames, out of the chunks."""
+        names = tuple(names)
+        parts: dict[str, list[NDArray]] = {name: [] for name in names}
+        for start in self.starts(count):
+            with np.load(self.file(step, start), allow_pickle=False) as archive:
+                for name in names:
+                    parts[name].append(archive[name])
+        return {name: np.concatenate(values) for name, values in parts.items()}
+
+    def drop(self, *steps: str) -> None:
+        """Forget steps."""
+        for step in steps:
+            self.file(step).unlink(missing_ok=True)
+            shutil.rmtree(self.path / step, ignore_errors=True)
+
+    def mend(self) -> None:
+        """Remove files that a power cut left broken."""
+        for path in [*self.path.glob("*.npz"), *self.path.glob("*/*.npz")]:
+            try:
+                with np.load(path, allow_pickle=False) as archive:
+                    for key in archive.files:
+                        archive[key]
+            except UNREADABLE:
+                path.unlink()
+
+
+def _write(path: Path, data: bytes) -> None:
+    with open(path, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())

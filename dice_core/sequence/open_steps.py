@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The open engine's steps from what was seen to a result: some take the clip as a whole, some a chunk of frames."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..body.openbody import hand_model
+from ..body.openbones import hand_skeleton, head_skeleton
+from ..fit.camera import default_camera
+from ..result.caches import CacheFile
+from ..types import SIDES, Camera, Side, Skeleton
+from .folder import CHUNK, Arrays, Folder
+from .looking import rows_of
+from .open_build import built
+from .open_eyes import check_found
+from .open_fit import fitted
+from .open_motion import moved
+from .open_touch import decided, placed
+from .person import Person, acquainted, portraits
+
+FRAMES, STATIC, MOTION = "frames", "static", "motion"  # names of steps that the result file knows, too
+LOOKS = ("looks", "before", "gap", "costs")
+
+
+class OpenSteps:
+    """Works in a folder in which all frames were looked at. Any process may do any chunk.
+
+    Parameters
+    ----------
+    folder
+        Of the sequence.
+    """
+
+    order = ("identity", "fitted", "decided", "placed", MOTION, STATIC, FRAMES)
+    by_chunk = {"fitted": 0.40, "placed": 0.16, FRAMES: 0.44}  # and the share of the time that they take
+    depend_on_smoothing = (MOTION, STATIC, FRAMES)
+
+    def __init__(self, folder: Folder) -> None:
+        self.folder = folder
+        facts = folder.facts
+        self.count, self.rate = int(facts["count"]), float(facts["rate"])
+        self.times = np.arange(self.count) / self.rate
+        self.source, self.settings = facts["source"]["name"], facts["settings"]
+        self.camera: Camera = default_camera(tuple(facts["image_size"]))
+
+    @cached_property
+    def person(self) -> Person:
+        """Who is in the sequence."""
+        found = self.folder.load("identity")
+        return Person(found["head_identity"], {side: found[f"hand_{side}_betas"] for side in SIDES}, self.camera)
+
+    @cached_property
+    def _motion(self) -> Arrays:
+        return self.folder.load(MOTION)
+
+    @cached_property
+    def _decisions(self) -> Arrays:
+        return self.folder.load("decided")
+
+    @cached_property
+    def sides(self) -> list[Side]:
+        """Of the hands that the result holds: those that ever touch, or else the one that is seen most; or those that
+        were asked for."""
+        seen = {side: self._motion[f"{side}_seen"].sum() for side in SIDES}
+        there: list[Side] = [side for side in SIDES if seen[side]]
+        if self.settings["hand"] != "auto":
+            return there
+        touching = [side for side in there if self._decisions[f"{side}_touching"].any()]
+        return touching or sorted(there, key=lambda side: -seen[side])[:1]
+
+    def whole(self, step: str) -> Arrays:
+        """Do a step that takes the whole clip."""
+        return {"identity": self._identity, "decided": self._decide, MOTION: self._move, STATIC: self._static}[step]()
+
+    def chunk(self, step: str, start: int) -> Arrays:
+        """Do a step for the chunk that begins at a position."""
+        if step == "fitted":
+            return fitted(rows_of(self.folder, start), self.person, self.rate, start)
+        chunk = slice(start, start + CHUNK)
+        if step == "placed":
+            rows, fits = rows_of(self.folder, start), self.folder.load("fitted", start)
+            return placed(rows, fits, {key: values[chunk] for key, values in self._decisions.items()}, self.person)
+        return self._build(start, {key: values[chunk] for key, values in self._motion.items()})
+
+    def _identity(self) -> Arrays:
+        names = ["face_covered", *(f"{name}_{key}" for name in ("face", *SIDES) for key in ("seen", "score"))]
+        seen = self.folder.together("seen", self.count, names)
+        check_found(seen, self.source, self.settings["face"])
+        rows = []
+        for position in portraits(seen):
+            chunk = rows_of(self.folder, position - position % CHUNK)
+            rows.append({key: values[position % CHUNK] for key, values in chunk.items()})
+        return acquainted(rows, self.camera)
+
+    def _decide(self) -> Arrays:
+        fits = self.folder.together("fitted", self.count, [f"{side}_{key}" for side in SIDES for key in LOOKS])
+        parts = self.folder.together("seen", self.count, [f"{side}_glance_parts" for side in SIDES])
+        return decided(fits, parts, self.times, self.person.betas)
+
+    def _move(self) -> Arrays:
+        names = [f"{side}_parameters" for side in SIDES]
+        fits = self.folder.together("fitted", self.count, ["head_pose", *names])
+        skin = self.folder.together("placed", self.count, names)
+        return moved(self.times, fits, self._decisions, skin, self.settings["smoothing"])
+
+    def _static(self) -> Arrays:
+        """What holds for all frames; makes room for the caches, too."""
+        person, found = self.person, {"image_size": np.array(self.camera.image_size, np.int32),
+                                      "camera_model": np.array("perspective"),
+                                      "camera_matrix": self.camera.matrix}  # fmt: skip
+        if self._motion["head_seen"].any():
+            bones = head_skeleton(person.identity, np.zeros(3), np.zeros(3))
+            found |= _part("head", person.model.faces, bones)
+            found["params_head_identity"] = person.identity.astype(np.float32)
+        for side in self.sides:
+            model, x = hand_model(side), self._motion[f"{side}_parameters"][0]
+            found |= _part(f"hand_{side}", model.faces, hand_skeleton(model, x))
+            found[f"params_hand_{side}_betas"] = person.betas[side].astype(np.float32)
+        for cache in self.caches(found):
+            CacheFile.create(cache.path, cache.vertices, cache.frames)
+        return found
+
+    def caches(self, static: Arrays) -> list[CacheFile]:
+        """The caches of the parts that there are."""
+        made = []
+        for part in ("head", *(f"hand_{side}" for side in SIDES)):
+            if f"{part}_faces" in static:
+                kinds = ("", "_contact", "_deformation") if part == "head" else ("", "_contact")
+                count = len(static[f"{part}_bone_weights"])
+                made += [CacheFile(self.folder.path / f"{part}{kind}.pc2", count, self.count) for kind in kinds]
+        return made
+
+    def _build(self, start: int, motion: Arrays) -> Arrays:
+        frames = built(motion, self.person, self.sides) | self._judged(start)
+        static = self.folder.load(STATIC)
+        for cache in self.caches(static):
+            name = cache.path.stem
+            values = frames.pop(f"{name}_vertices" if f"{name}_vertices" in frames else name)
+            cache.write(start, values if values.ndim == 3 else values[..., None] * np.float32([1, 0, 0]))
+        return frames
+
+    def _judged(self, start: int) -> Arrays:
+        """How much can be believed of each frame."""
+        seen, fits = rows_of(self.folder, start), self.folder.load("fitted", start)
+        names = {"head": "face"} | {f"hand_{side}": side for side in self.sides}
+        found = {f"{part}_confidence": seen[f"{name}_score"] * seen[f"{name}_seen"] for part, name in names.items()}
+        found |= {f"quality_hand_{side}_error": fits[f"{side}_error"].astype(np.float32) for side in self.sides}
+        return found | {"quality_face_error": fits["head_error"].astype(np.float32)}
+
+
+def _part(name: str, faces: NDArray, bones: Skeleton) -> Arrays:
+    return {
+        f"{name}_faces": faces.astype(np.int32), f"{name}_bone_names": np.array(bones.names),
+        f"{name}_bone_parents": bones.parents, f"{name}_bone_joints": bones.joints, f"{name}_bone_weights": bones.weights,
+    }  # fmt: skip

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who is in a sequence: the head's identity and the hands' shape, the same in every frame."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..body.openbody import EYEBALL, IDENTITIES, SHAPES, HeadModel, head_model
+from ..fit.hand import SHAPE_MEAN, fit_hand
+from ..fit.head import POSE, Face, follow_head
+from ..fit.observed import detected, lifted
+from ..interaction.distance import Surface
+from ..interaction.sheet import Flesh, allowed_press, flesh_of
+from ..landmarks.people import OCCLUDED
+from ..types import SIDES, Camera
+from .folder import Arrays
+from .open_eyes import hand_of
+
+PORTRAITS = 7  # frames by which somebody is known
+
+
+class Person:
+    """Somebody who is known.
+
+    Parameters
+    ----------
+    identity
+        (IDENTITIES,) of the head.
+    betas
+        (SHAPES,) of each hand by side.
+    camera
+        That all frames are taken with.
+    """
+
+    def __init__(self, identity: NDArray, betas: dict[str, NDArray], camera: Camera) -> None:
+        self.model: HeadModel = head_model()
+        self.identity, self.betas, self.camera = identity, betas, camera
+        self.rest = self.model.mean + np.tensordot(identity, self.model.identity, 1)
+
+    @cached_property
+    def face(self) -> Face:
+        """What the head is fitted with."""
+        return Face(self.model, self.identity)
+
+    @cached_property
+    def flesh(self) -> Flesh:
+        """What of the head gives way."""
+        return flesh_of(self.model)
+
+    @cached_property
+    def allowed(self) -> NDArray:
+        """(F,) metres that each of the head's faces may be pressed in."""
+        return allowed_press(self.model)
+
+    def still(self, expression: NDArray) -> NDArray:
+        """(V, 3) the head at rest with an expression."""
+        return self.rest + np.tensordot(expression, self.model.expression, 1)
+
+    def surface(self, vertices: NDArray) -> Surface:
+        """Of the posed head."""
+        return Surface(vertices, self.model.solid, self.model.neck_rim)
+
+    def eyes(self, vertices: NDArray) -> float:
+        """Metres along the camera's axis to the eyes of the posed head."""
+        return float(vertices[self.model.part == EYEBALL, 2].mean())
+
+
+def weights(row: Arrays) -> NDArray:
+    """(478,) of the face's landmarks in a fit."""
+    return np.where(row["face_covered"], OCCLUDED, 1.0)
+
+
+def acquainted(rows: list[Arrays], camera: Camera) -> Arrays:
+    """Identity and betas, by the middle of what each of the best frames says.
+
+    Parameters
+    ----------
+    rows
+        Frames as `portraits` chooses them, as `open_eyes` writes them.
+    """
+    anybody = Face(head_model())
+    heads = [follow_head(anybody, row["face_points"].astype(float), camera, weights(row))[0]
+             for row in rows if row["face_seen"]]  # fmt: skip
+    identity = np.median([x[POSE : POSE + IDENTITIES] for x in heads], axis=0) if heads else np.zeros(IDENTITIES)
+    person = Person(identity, {}, camera)
+    found: Arrays = {"head_identity": identity}
+    for side in SIDES:
+        fits = [betas for row in rows if (betas := _shape(person, row, side)) is not None]
+        found[f"hand_{side}_betas"] = np.median(fits, axis=0) if fits else SHAPE_MEAN.astype(float)
+    both = np.mean([found[f"hand_{side}_betas"] for side in SIDES if any(row[f"{side}_seen"] for row in rows)] or
+                   [SHAPE_MEAN], axis=0)  # fmt: skip
+    return found | {f"hand_{side}_betas": both for side in SIDES}  # nobody has two sizes of hands
+
+
+def _shape(person: Person, row: Arrays, side: str) -> NDArray | None:
+    seen = hand_of(row, side)
+    if seen is None:
+        return None
+    hand, glance = seen
+    eyes = None
+    if row["face_seen"]:
+        x, _ = follow_head(person.face, row["face_points"].astype(float), person.camera, weights(row))
+        eyes = float(x[5]) + person.model.mean[person.model.part == EYEBALL, 2].mean()
+    problem = (detected(hand, None, person.camera, eyes) if glance is None
+               else lifted(hand, glance, person.camera, eyes))  # fmt: skip
+    return fit_hand(problem).parameters[6 : 6 + SHAPES]
+
+
+def portraits(seen: Arrays) -> list[int]:
+    """The best frames to know somebody by: spread over the clip, the face seen well and little covered, and for each
+    hand as many in which it is seen well.
+
+    Parameters
+    ----------
+    seen
+        `..._seen`, `..._score` and `face_covered` of all frames.
+    """
+    covered = seen["face_covered"].mean(1)
+    chosen: set[int] = set()
+    for name, merit in [("face", seen["face_score"] - covered), *((side, seen[f"{side}_score"]) for side in SIDES)]:
+        there = np.flatnonzero(seen[f"{name}_seen"])
+        for part in np.array_split(there, PORTRAITS):
+            if len(part):
+                chosen.add(int(part[np.argmax(merit[part])]))
+    return sorted(chosen)

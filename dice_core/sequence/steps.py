@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an engine does with moving pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from ..result.caches import CacheFile
+from ..types import Frame
+from .folder import Arrays, Folder
+
+
+class Eyes(Protocol):
+    """Look at one frame after another."""
+
+    def look(self, frame: Frame, step: float) -> Arrays:
+        """What is in the next frame, `step` seconds later: always the same names and shapes."""
+
+    def blank(self) -> Arrays:
+        """Of a frame that cannot be read."""
+
+    def state(self) -> Arrays:
+        """All that the next frame's answer depends on."""
+
+    def restore(self, state: Arrays) -> None:
+        """Go on where `state` was asked for."""
+
+
+class Steps(Protocol):
+    """From what was seen to the result, in a folder.
+
+    Attributes
+    ----------
+    order
+        Names of all steps, also of their files. The last one makes the frames.
+    by_chunk
+        Those that are done for each chunk by itself, and their shares of the time.
+    depend_on_smoothing
+        Those to do again when it is changed.
+    """
+
+    order: tuple[str, ...]
+    by_chunk: Mapping[str, float]
+    depend_on_smoothing: tuple[str, ...]
+
+    def whole(self, step: str) -> Arrays:
+        """Do a step that takes the whole clip."""
+
+    def chunk(self, step: str, start: int) -> Arrays:
+        """Do a step for the chunk that begins at a position."""
+
+    def caches(self, static: Arrays) -> list[CacheFile]:
+        """The files that the last step fills."""
+
+
+def steps_of(folder: Folder) -> Steps:
+    """Of the engine that a folder's facts name."""
+    from .open_steps import OpenSteps
+
+    return OpenSteps(folder)
