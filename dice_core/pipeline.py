@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,11 @@ from .errors import DiceError, NotInstalled
 from .media import KINDS
 from .paths import install_command, models_dir, official_models_dir, runtime_dir
 from .types import HAND_CHOICES, PRECISIONS, Capture, Crop, Frame, Progress, silent
+
+if TYPE_CHECKING:
+    from .sequence.job import Settings
+    from .sequence.looking import Glimpses
+    from .sequence.steps import Eyes
 
 ENGINES = ("open", "dice")
 
@@ -94,6 +101,33 @@ class Pipeline:
         chosen = self.engine(engine, precision, body_layer, fix_contact)
         captured = chosen.capture(shown, hand, report, crop, face)  # type: ignore[arg-type]
         return replace(captured, picture=shown.picture)
+
+    def capture_sequence(
+        self, paths: Sequence[str | Path], output: Path, settings: Settings, *, start: int = 0, end: int | None = None,
+        rate: float = 0.0, resume: bool = False, report: Progress = silent, glimpses: Glimpses | None = None,
+    ) -> Path:  # fmt: skip
+        """Capture moving pictures into a folder, see `sequence.job.capture_sequence`."""
+        from .sequence.job import capture_sequence
+
+        _check("engine", settings.engine, ENGINES)
+        _check("hand", settings.hand, HAND_CHOICES)
+        _check("precision", settings.precision, PRECISIONS)
+        report("loading", 0.0)
+        return capture_sequence(
+            paths, output, settings, self._eyes, start=start, end=end, rate=rate, resume=resume, report=report,
+            glimpses=glimpses,
+        ).path  # fmt: skip
+
+    def _eyes(self, settings: Settings) -> Eyes:
+        from .sequence.open_eyes import OpenEyes
+
+        return OpenEyes(models_dir(self.runtime), settings.hand, settings.face, settings.crop)  # type: ignore[arg-type]
+
+    def smooth_sequence(self, folder: Path, smoothing: float, report: Progress = silent) -> Path:
+        """See `sequence.job.smooth_sequence`."""
+        from .sequence.job import smooth_sequence
+
+        return smooth_sequence(folder, smoothing, report).path
 
     def fix_contact(self, capture: Capture, report: Progress = silent) -> Capture:
         """See `engines.contact.fixed`."""

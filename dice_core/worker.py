@@ -8,13 +8,17 @@ import platform
 import queue
 import sys
 import threading
+from pathlib import Path
 from typing import BinaryIO
+
+from numpy.typing import NDArray
 
 from . import protocol
 from .engines.base import OPEN_DEVICE
 from .errors import Cancelled, DiceError, Unexpected
 from .pipeline import Pipeline
 from .result.store import from_arrays, to_arrays
+from .sequence.job import Settings
 from .types import Capture, Progress
 
 
@@ -24,7 +28,7 @@ class Worker:
     def __init__(self, source: BinaryIO, target: BinaryIO) -> None:
         self.source = source
         self.target = target
-        self.requests: queue.Queue[protocol.CaptureRequest | protocol.FixRequest] = queue.Queue()
+        self.requests: queue.Queue[protocol.Request] = queue.Queue()
         self.cancelled: set[int] = set()
         self.pipeline = Pipeline()
 
@@ -41,7 +45,7 @@ class Worker:
             while (message := protocol.read(self.source)) is not None:
                 if isinstance(message, protocol.Cancel):
                     self.cancelled.add(message.job)
-                elif isinstance(message, protocol.CaptureRequest | protocol.FixRequest):
+                elif isinstance(message, protocol.REQUESTS):
                     self.requests.put(message)
         except DiceError as error:
             sys.stderr.write(f"{error}\n")
@@ -49,13 +53,18 @@ class Worker:
             os._exit(1)
         os._exit(0)
 
-    def _answer(self, request: protocol.CaptureRequest | protocol.FixRequest) -> protocol.Message:
+    def _answer(self, request: protocol.Request) -> protocol.Message:
         def report(stage: str, fraction: float) -> None:
             if request.job in self.cancelled:
                 raise Cancelled()
             self._send(protocol.ProgressMessage(request.job, stage, fraction))
 
         try:
+            if isinstance(request, protocol.SequenceRequest):
+                return protocol.SequenceDone(request.job, str(self._sequence(request, report)))
+            if isinstance(request, protocol.SmoothRequest):
+                folder = self.pipeline.smooth_sequence(Path(request.folder), request.smoothing, report)
+                return protocol.SequenceDone(request.job, str(folder))
             if isinstance(request, protocol.FixRequest):
                 capture = self.pipeline.fix_contact(from_arrays(request.arrays), report)
             else:
@@ -81,6 +90,20 @@ class Worker:
             frame=request.frame,
             face=request.face,
         )
+
+    def _sequence(self, request: protocol.SequenceRequest, report: Progress) -> Path:
+        def glimpse(frame: int, count: int, fps: float, picture: NDArray | None) -> None:
+            arrays = {} if picture is None else {"picture": picture}
+            self._send(protocol.Glimpse(request.job, frame, count, fps, arrays))
+
+        settings = Settings(
+            request.engine, request.hand, request.face, tuple(request.crop) or None,  # type: ignore[arg-type]
+            request.precision, request.fix_contact, request.smoothing,
+        )  # fmt: skip
+        return self.pipeline.capture_sequence(
+            request.paths, Path(request.output), settings, start=request.start, end=request.end, rate=request.rate,
+            resume=request.resume, report=report, glimpses=glimpse,
+        )  # fmt: skip
 
     def _send(self, message: protocol.Message) -> None:
         protocol.write(self.target, message)

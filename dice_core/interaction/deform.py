@@ -18,10 +18,11 @@ from scipy.optimize import nnls
 from scipy.spatial import cKDTree
 
 from .distance import Surface
-from .sheet import Flesh, Sheet
+from .sheet import Flesh, Part, Sheet, Skin
 
 REACH = 0.05  # metres from the pressed skin that may move along
 DEEPEST = 0.03  # metres: a point deeper than this is on the far side of something
+WATCHED = 0.006  # metres before the skin from which a hand's points cannot come to be inside
 NEAR = 0.002  # metres from a hand within which skin is watched, so that it does not move into it
 ROUNDS = 4
 OPPOSITE = -0.1  # cosine between the normals of surfaces that face each other
@@ -31,7 +32,9 @@ FARTHER, SLACK = 1.3, 0.001  # no skin moves farther than so many times as deep 
 YIELDING = 2e-4  # of the compliance, added to it: many points push on few vertices
 
 
-def deformation(flesh: Flesh, vertices: NDArray, head: Surface, hands: Sequence[Surface]) -> NDArray[np.float32]:
+def deformation(
+    flesh: Flesh, vertices: NDArray, head: Surface, hands: Sequence[Surface], skin: Skin | None = None
+) -> NDArray[np.float32]:
     """The displacement that frees a head from hands pressed into it.
 
     Parameters
@@ -42,6 +45,8 @@ def deformation(flesh: Flesh, vertices: NDArray, head: Surface, hands: Sequence[
         (V, 3) metres without deformation, and their surface.
     hands
         The surfaces of the hands.
+    skin
+        Of this head, if it is known from other frames: that is faster. The vertices must be turned as it is.
 
     Returns
     -------
@@ -57,10 +62,10 @@ def deformation(flesh: Flesh, vertices: NDArray, head: Surface, hands: Sequence[
     region = np.flatnonzero(flesh.movable & np.isfinite(pressed.query(vertices, distance_upper_bound=REACH)[0]))
     if not len(region):  # only what is hard, or still, is pressed
         return result.astype(np.float32)
-    sheet = Sheet(flesh, vertices, region)
+    sheet = Sheet(flesh, vertices, region) if skin is None else skin.part(vertices, region)
     if not len(sheet.skin_faces):
         return result.astype(np.float32)
-    near = np.abs(nearest.distance) < DEEPEST
+    near = (nearest.distance < WATCHED) & (nearest.distance > -DEEPEST)
     watched = points[near], facing[near]
     pushed, moved = np.zeros((len(region), 3)), np.zeros((len(region), 3))
     best, least = moved, np.inf
@@ -97,7 +102,7 @@ def dense(hand: Surface) -> tuple[NDArray, NDArray]:
     return np.vstack([hand.vertices, centres]), np.vstack(normals)
 
 
-def _hand_in_skin(sheet: Sheet, current: NDArray, points: NDArray, facing: NDArray, deepest: float
+def _hand_in_skin(sheet: Sheet | Part, current: NDArray, points: NDArray, facing: NDArray, deepest: float
                   ) -> tuple[sparse.csr_matrix, NDArray, NDArray]:
     """Points of hands in or near the skin: rows that interpolate the skin there, where to push it, signed distance.
 
@@ -116,7 +121,7 @@ def _hand_in_skin(sheet: Sheet, current: NDArray, points: NDArray, facing: NDArr
     return rows, -nearest.normal[near], nearest.distance[near]
 
 
-def _skin_in_hand(sheet: Sheet, current: NDArray, hand: Surface, deepest: float
+def _skin_in_hand(sheet: Sheet | Part, current: NDArray, hand: Surface, deepest: float
                   ) -> tuple[sparse.csr_matrix, NDArray, NDArray]:
     """The same for vertices of the skin in or near a hand."""
     mine = np.flatnonzero(sheet.skin)
@@ -127,9 +132,9 @@ def _skin_in_hand(sheet: Sheet, current: NDArray, hand: Surface, deepest: float
     return rows, nearest.normal[near], nearest.distance[near]
 
 
-def _push(sheet: Sheet, pushed: NDArray, rows: sparse.csr_matrix, normals: NDArray, distance: NDArray) -> NDArray:
+def _push(sheet: Sheet | Part, pushed: NDArray, rows: sparse.csr_matrix, normals: NDArray, distance: NDArray) -> NDArray:
     """(N, 3) the sheet's displacement under the forces that free it; `pushed` is the one `distance` belongs to."""
-    answers = sheet.compliance.solve(rows.T.toarray())
+    answers = sheet.answers(rows)
     compliance = (rows @ answers) * (normals @ normals.T)
     needed = (normals * (rows @ pushed)).sum(1) - distance
     compliance += YIELDING * np.trace(compliance) / len(compliance) * np.eye(len(compliance))

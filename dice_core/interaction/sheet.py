@@ -29,6 +29,7 @@ TIGHT, SOFT = 0.003, 0.006  # metres that a dent reaches: over bone, and more in
 LINING = 0.003  # of mouth and eye sockets, which follow the rims
 FLOWS = 0.008  # metres over which what is pressed in flows aside
 FLOW, BULGE = 0.75, 0.3
+REMEMBERED = 1500  # answers of a `Skin`, of some 16 KB each
 PRESS_FLOOR, PRESS_SOFT = 0.001, 0.004  # metres that skin over bone and the softest skin may be pressed in
 
 
@@ -101,6 +102,10 @@ class Sheet:
         self.gradient = self._gradient(vertices[region], self.index[within])
         self.skin_faces = within[flesh.skin[within].all(1)]
 
+    def answers(self, rows: sparse.csr_matrix) -> NDArray:
+        """(N, K) how far everything moves under a unit force on each of (K, N) rows of vertices' shares."""
+        return self.compliance.solve(rows.T.toarray())
+
     def _factor(self, stiffness: sparse.csr_matrix, reach: NDArray) -> SuperLU:
         return splu((stiffness + sparse.diags(self.area / reach**2)).tocsc())
 
@@ -122,3 +127,66 @@ class Sheet:
         aside = -FLOW * FLOWS * np.stack([axis @ flow for axis in self.gradient], axis=1)
         aside -= (aside * self.normals).sum(1)[:, None] * self.normals
         return pushed + self.skin[:, None] * (aside + BULGE * flow[:, None] * self.normals)
+
+
+class Skin:
+    """The sheet of a whole head, factored once, for the many frames of one person.
+
+    Parameters
+    ----------
+    flesh, vertices
+        A head, and where its (V, 3) vertices are at rest, metres.
+    """
+
+    def __init__(self, flesh: Flesh, vertices: NDArray) -> None:
+        self.flesh = flesh
+        self.sheet = Sheet(flesh, vertices, np.flatnonzero(flesh.movable))
+        self._answers: dict[int, NDArray[np.float32]] = {}  # under a unit force on a vertex: of those that were asked
+
+    def part(self, vertices: NDArray, region: NDArray) -> Part:
+        """(N,) vertices of it that may move, in a frame in which it has other expressions."""
+        return Part(self, vertices, region)
+
+    def answers(self, to: NDArray, on: NDArray) -> NDArray:
+        """(N, K) how far some vertices move under a unit force on others; numbers as in the whole sheet."""
+        unknown = [index for index in on.tolist() if index not in self._answers]
+        if len(self._answers) + len(unknown) > REMEMBERED:
+            self._answers.clear()
+            unknown = on.tolist()
+        if unknown:
+            units = np.zeros((len(self.sheet.region), len(unknown)))
+            units[unknown, np.arange(len(unknown))] = 1
+            self._answers |= dict(zip(unknown, self.sheet.compliance.solve(units).T.astype(np.float32), strict=True))
+        return np.stack([self._answers[index][to] for index in on.tolist()], axis=1)
+
+
+class Part:
+    """A region of a `Skin`, which is asked as a `Sheet` is."""
+
+    def __init__(self, skin: Skin, vertices: NDArray, region: NDArray) -> None:
+        self._whole, self._sheet = skin, skin.sheet
+        self.region = region
+        self.place = skin.sheet.index[region]
+        self.index = np.full(len(vertices), -1)
+        self.index[region] = np.arange(len(region))
+        touching = skin.flesh.faces[(self.index[skin.flesh.faces] >= 0).any(1)]
+        used, local = np.unique(touching, return_inverse=True)
+        normals = igl.per_vertex_normals(vertices[used], local.reshape(-1, 3))
+        self.normals = normals[np.searchsorted(used, region)]
+        self.skin = skin.flesh.skin[region]
+        within = touching[(self.index[touching] >= 0).all(1)]
+        self.skin_faces = within[skin.flesh.skin[within].all(1)]
+
+    def answers(self, rows: sparse.csr_matrix) -> NDArray:
+        """See `Sheet.answers`."""
+        used = np.unique(rows.indices)
+        return self._whole.answers(self.place, self.place[used]) @ rows[:, used].T.toarray()
+
+    def settled(self, pushed: NDArray) -> NDArray:
+        """See `Sheet.settled`; nothing around the region moves."""
+        inward = np.zeros(len(self._sheet.region))
+        inward[self.place] = -(pushed * self.normals).sum(1)
+        flow = self._sheet.mixing.solve(self._sheet.area * inward) / FLOWS**2
+        aside = -FLOW * FLOWS * np.stack([(axis @ flow)[self.place] for axis in self._sheet.gradient], axis=1)
+        aside -= (aside * self.normals).sum(1)[:, None] * self.normals
+        return pushed + self.skin[:, None] * (aside + BULGE * flow[self.place, None] * self.normals)

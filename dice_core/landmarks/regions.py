@@ -53,7 +53,7 @@ class Region:
         small = cv2.resize(part, tuple(np.maximum(np.round(factor * (high - low)), 1).astype(int)),
                            interpolation=cv2.INTER_AREA)  # fmt: skip
         factors = np.array(small.shape[1::-1]) / (high - low)
-        return small, np.c_[matrix[:, :2], matrix[:, 2] - low] * factors[:, None]
+        return np.asarray(small, np.uint8), np.c_[matrix[:, :2], matrix[:, 2] - low] * factors[:, None]
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ class OneEuro:
             self._value, self._speed = values, np.zeros_like(values)
             return values
         self._speed = self._mixed(self._speed, (values - self._value) / step, self.d_cutoff, step)
-        speed = np.linalg.norm(self._speed) if self.together else np.abs(self._speed)
+        speed = float(np.linalg.norm(self._speed)) if self.together else np.abs(self._speed)
         self._value = self._mixed(self._value, values, self.min_cutoff + self.beta * speed, step)
         return self._value
 

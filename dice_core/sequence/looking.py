@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Generator, Iterator
 from contextlib import closing
-from typing import Protocol
+from typing import Protocol, cast
 
 import cv2
 import numpy as np
@@ -46,7 +47,8 @@ def look_at_all(folder: Folder, source: Source, eyes: Eyes, report: Progress, sh
         if len(before["face_seen"]) < CHUNK:  # the end was seen, but not noted
             return position - CHUNK + len(before["face_seen"])
     meter, rows, begun, gaps = _Meter(glimpses, total), [], position, 0
-    with closing(ahead(_rest(source, first + position, last))) as frames:
+    reading = cast("Generator[Frame | Gap]", ahead(_rest(source, first + position, last)))
+    with closing(reading) as frames:
         shown, waited = None, 0
         for item in frames:
             waited += 1
@@ -71,7 +73,7 @@ def look_at_all(folder: Folder, source: Source, eyes: Eyes, report: Progress, sh
     return position
 
 
-def _rest(source: Source, start: int, end: int | None):  # noqa: ANN202
+def _rest(source: Source, start: int, end: int | None) -> Iterator[Frame | Gap]:
     """The frames from one on; nothing when the end comes before."""
     if end is not None and start > end:
         return
@@ -83,7 +85,7 @@ def _rest(source: Source, start: int, end: int | None):  # noqa: ANN202
 
 
 def _save(folder: Folder, rows: list[Arrays], eyes: Eyes, start: int) -> None:
-    seen = {key: np.stack([row[key] for row in rows]) for key in rows[0]}
+    seen = eyes.together(rows)
     folder.save("seen", seen | {f"{STATE}{key}": value for key, value in eyes.state().items()}, start)
 
 
@@ -128,4 +130,4 @@ def glimpse(frame: Frame, row: Arrays) -> NDArray[np.uint8]:
         if row.get(f"{side}_seen", False):
             points = np.round(row[f"{side}_points"] * scale).astype(np.int32)
             cv2.polylines(small, [points[finger] for finger in FINGERS], False, COLOURS[side], 2, cv2.LINE_AA)
-    return small
+    return small  # type: ignore[return-value]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from ..body.openbody import POSE as ANGLES
 from ..body.openbody import hand_model
@@ -15,13 +16,13 @@ from ..fit.head import POSE
 from ..interaction.contact import mutual_contact
 from ..interaction.deform import deformation
 from ..interaction.distance import Surface
-from ..types import SIDES, Side
+from ..types import Side
 from .folder import Arrays
-from .open_fit import posed
 from .open_touch import state_of
 from .person import Person
 
-NEAR = 0.05  # metres from the head within which a hand's vertices are measured
+NEAR, CLOSE = 0.01, 0.03  # metres from the head, and from its skin, within which a hand's vertices are measured
+TINY = 1e-5  # metres that are no reason to move
 SURE = 0.5  # weight from which a hand presses
 LIGHT = 0.001  # metres that are pressed at least, when a hand backs off
 LEFT = 0.0012  # metres of penetration that may remain
@@ -31,7 +32,17 @@ RANKING = ("touch", "unsure", "no-touch")
 
 @dataclass
 class Hand:
-    """A hand of one frame: its parameters, its mesh and how much its contact counts."""
+    """A hand of one frame.
+
+    Attributes
+    ----------
+    parameters
+        See `HandModel`, in camera space.
+    vertices, joints
+        (V, 3), (21, 3) metres, as the head at rest sees them.
+    weight
+        0..1, how much its contact counts.
+    """
 
     side: Side
     parameters: NDArray
@@ -41,15 +52,50 @@ class Hand:
 
     @property
     def surface(self) -> Surface:
+        """Of the hand where it is now."""
         model = hand_model(self.side)
         return Surface(self.vertices, model.faces, model.wrist_rim)
 
-    def shift(self, metres: float) -> None:
-        """Towards the camera."""
-        offset = -metres * self.vertices.mean(0) / np.linalg.norm(self.vertices.mean(0))
-        self.parameters = self.parameters.copy()
-        self.parameters[3:6] += offset
-        self.vertices, self.joints = self.vertices + offset, self.joints + offset
+
+@dataclass(frozen=True)
+class Scene:
+    """A frame as the head at rest sees it: there its skin is known (`Person.skin`).
+
+    Attributes
+    ----------
+    still, surface
+        (V, 3) metres, the head with its expression.
+    turn, transl
+        From there to camera space.
+    """
+
+    person: Person
+    still: NDArray
+    surface: Surface
+    turn: Rotation
+    transl: NDArray
+
+    @classmethod
+    def of(cls, person: Person, pose: NDArray) -> Scene:
+        still = person.still(pose[POSE:])
+        return cls(person, still, person.surface(still), Rotation.from_rotvec(pose[:3]), pose[3:POSE])
+
+    def out(self, points: NDArray) -> NDArray:
+        """(N, 3) to camera space."""
+        return self.turn.apply(points) + self.transl
+
+    def into(self, points: NDArray) -> NDArray:
+        """(N, 3) from camera space."""
+        return self.turn.inv().apply(points - self.transl)
+
+    def shift(self, hand: Hand, metres: float) -> None:
+        """Move a hand towards the camera."""
+        middle = self.out(hand.vertices.mean(0)[None])[0]
+        offset = -metres * middle / np.linalg.norm(middle)
+        hand.parameters = hand.parameters.copy()
+        hand.parameters[3:6] += offset
+        offset = self.turn.inv().apply(offset)
+        hand.vertices, hand.joints = hand.vertices + offset, hand.joints + offset
 
 
 def built(motion: Arrays, person: Person, sides: list[Side]) -> Arrays:
@@ -68,86 +114,94 @@ def built(motion: Arrays, person: Person, sides: list[Side]) -> Arrays:
 
 
 def _frame(row: Arrays, person: Person, sides: list[Side]) -> Arrays:
-    there = row["head_pose"][5] > 0
-    vertices = posed(person, row["head_pose"]) if there else None
-    surface = None if vertices is None else person.surface(vertices)
-    hands = [_hand(row, side) for side in sides]
-    displaced = np.zeros_like(person.rest)
-    on_head = np.zeros(len(person.rest), np.float32)
+    there = bool(row["head_pose"][5] > 0)
+    scene = Scene.of(person, row["head_pose"]) if there else None
+    hands = [_hand(row, side, scene) for side in sides]
+    found: Arrays = {f"quality_{name}_mm": np.array(0, np.float32) for name in ("pressed", "penetration")}
     contacts = {hand.side: np.zeros(len(hand.vertices), np.float32) for hand in hands}
-    found: Arrays = {"quality_pressed_mm": np.float32(0), "quality_penetration_mm": np.float32(0)}  # type: ignore[dict-item]
-    if vertices is not None and surface is not None:
+    if scene is not None:
         for hand in hands:
-            _keep_out(hand, surface, person)
-        displaced = _deformed(person, vertices, surface, hands, found)
+            _keep_out(hand, scene)
+        displaced = _deformed(scene, hands, found)
+        on_head = np.zeros(len(person.rest), np.float32)
         for hand in hands:
             if hand.weight > 0:
-                mutual = mutual_contact(surface, hand.surface, vertices, hand.vertices, person.flesh.skin)
+                mutual = mutual_contact(scene.surface, hand.surface, scene.still, hand.vertices, person.flesh.skin)
                 on_head = np.maximum(on_head, np.float32(hand.weight) * mutual[0])
                 contacts[hand.side] = np.float32(hand.weight) * mutual[1]
-        found |= _head_arrays(row, person, vertices, displaced, on_head)
+        found |= _head_arrays(row, scene, displaced, on_head)
     for hand in hands:
-        found |= _hand_arrays(row, hand, contacts[hand.side])
+        found |= _hand_arrays(row, hand, scene, contacts[hand.side])
     return found | _contact_state(row, sides, there)
 
 
-def _hand(row: Arrays, side: Side) -> Hand:
+def _hand(row: Arrays, side: Side, scene: Scene | None) -> Hand:
     parameters = row[f"{side}_parameters"]
-    vertices, joints = hand_model(side).pose(parameters[None])
+    vertices, joints = (points[0] for points in hand_model(side).pose(parameters[None]))
     seen = row[f"{side}_seen"] and row["head_seen"]
-    return Hand(side, parameters, vertices[0], joints[0], float(row[f"{side}_weight"]) if seen else 0.0)
+    weight = float(row[f"{side}_weight"]) if seen else 0.0
+    if scene is not None:
+        vertices, joints = scene.into(vertices), scene.into(joints)
+    return Hand(side, parameters, vertices, joints, weight)
 
 
-def _keep_out(hand: Hand, surface: Surface, person: Person) -> None:
+def _keep_out(hand: Hand, scene: Scene) -> None:
     """Back a hand off until it presses no farther in than the skin gives way; not at all while it does not touch."""
-    lowest, highest = surface.vertices.min(0) - NEAR, surface.vertices.max(0) + NEAR
+    lowest, highest = scene.still.min(0) - NEAR, scene.still.max(0) + NEAR
     near = np.flatnonzero(((hand.vertices > lowest) & (hand.vertices < highest)).all(1))
     for _ in range(ROUNDS if len(near) else 0):
-        nearest = surface.nearest(hand.vertices[near])
+        nearest = scene.surface.nearest(hand.vertices[near])
         depth = np.where(nearest.on_cap, 0.0, -nearest.distance)
-        if hand.weight < SURE:
-            excess = float(depth.max())
-        else:
-            limit = np.append(person.allowed, np.zeros(nearest.face.max() + 1))[nearest.face]
+        excess = float(depth.max())
+        if hand.weight >= SURE:
+            limit = np.append(scene.person.allowed, np.zeros(nearest.face.max() + 1))[nearest.face]
             inside = depth > 0
-            excess = float(np.quantile((depth - limit)[inside], 0.95)) if inside.any() else 0.0
-            excess = min(excess, float(depth.max()) - LIGHT)
-        if excess <= 1e-5:
+            over = float(np.quantile((depth - limit)[inside], 0.95)) if inside.any() else 0.0
+            excess = min(over, excess - LIGHT)
+        if excess <= TINY:
             break
-        hand.shift(excess)
-        near = near[depth > -NEAR / 2]
+        scene.shift(hand, excess)
+        near = near[depth > -CLOSE]
+        if not len(near):
+            break
 
 
-def _deformed(person: Person, vertices: NDArray, surface: Surface, hands: list[Hand], found: Arrays) -> NDArray:
+def _deformed(scene: Scene, hands: list[Hand], found: Arrays) -> NDArray:
     """(V, 3) how the skin gives way; a hand that is still in it then backs off that far."""
     pushing = [hand for hand in hands if hand.weight >= SURE]
-    if not pushing:
-        return np.zeros_like(vertices)
-    displaced = deformation(person.flesh, vertices, surface, [hand.surface for hand in pushing])
-    found["quality_pressed_mm"] = np.float32(1000 * max(_deepest(surface, hand) for hand in pushing))  # type: ignore[assignment]
-    if displaced.any():
-        deformed = person.surface(vertices + displaced)
-        for hand in pushing:
-            left = _deepest(deformed, hand)
-            if left > LEFT:
-                hand.shift(left - LEFT / 2)
-                left = LEFT / 2
-            worst = max(float(found["quality_penetration_mm"]), 1000 * left)
-            found["quality_penetration_mm"] = np.float32(worst)  # type: ignore[assignment]
+    displaced = np.zeros_like(scene.still)
+    if pushing:
+        person, surfaces = scene.person, [hand.surface for hand in pushing]
+        displaced = deformation(person.flesh, scene.still, scene.surface, surfaces, person.skin).astype(float)
+    if not displaced.any():
+        return displaced
+    pressed, left = 0.0, 0.0
+    deformed = scene.person.surface(scene.still + displaced)
+    for hand in pushing:
+        pressed = max(pressed, _deepest(scene.surface, hand))
+        over = _deepest(deformed, hand)
+        if over > LEFT:
+            scene.shift(hand, over - LEFT / 2)
+        left = max(left, min(over, LEFT / 2) if over > LEFT else over)
+    found["quality_pressed_mm"] = np.array(1000 * pressed, np.float32)
+    found["quality_penetration_mm"] = np.array(1000 * left, np.float32)
     return displaced
 
 
 def _deepest(surface: Surface, hand: Hand) -> float:
-    nearest = surface.nearest(hand.vertices)
+    inside = ((hand.vertices > surface.vertices.min(0)) & (hand.vertices < surface.vertices.max(0))).all(1)
+    if not inside.any():
+        return 0.0
+    nearest = surface.nearest(hand.vertices[inside])
     return float(np.maximum(-nearest.distance[~nearest.on_cap], 0).max(initial=0.0))
 
 
-def _head_arrays(row: Arrays, person: Person, vertices: NDArray, displaced: NDArray, contact: NDArray) -> Arrays:
-    pose = row["head_pose"]
+def _head_arrays(row: Arrays, scene: Scene, displaced: NDArray, contact: NDArray) -> Arrays:
+    pose, person, vertices = row["head_pose"], scene.person, scene.out(scene.still)
     bones = head_skeleton(person.identity, pose[:3], pose[3:POSE])
     landmarks = person.model.landmarks(vertices)[person.model.ibug]
     floats = {
-        "head_vertices": vertices, "head_deformation": displaced, "head_contact": contact,
+        "head_vertices": vertices, "head_deformation": scene.turn.apply(displaced), "head_contact": contact,
         "head_bone_transforms": bones.transforms, "head_landmarks": landmarks,
         "params_head_global_orient": pose[:3], "params_head_transl": pose[3:POSE], "params_head_expression": pose[POSE:],
         "quality_deformation_mm": 1000 * np.linalg.norm(displaced, axis=1).max(),
@@ -155,10 +209,11 @@ def _head_arrays(row: Arrays, person: Person, vertices: NDArray, displaced: NDAr
     return {key: np.asarray(value, np.float32) for key, value in floats.items()} | {"head_seen": row["head_seen"]}
 
 
-def _hand_arrays(row: Arrays, hand: Hand, contact: NDArray) -> Arrays:
+def _hand_arrays(row: Arrays, hand: Hand, scene: Scene | None, contact: NDArray) -> Arrays:
     name, x = f"hand_{hand.side}", hand.parameters
+    vertices, joints = (points if scene is None else scene.out(points) for points in (hand.vertices, hand.joints))
     floats = {
-        f"{name}_vertices": hand.vertices, f"{name}_contact": contact, f"{name}_joints": hand.joints,
+        f"{name}_vertices": vertices, f"{name}_contact": contact, f"{name}_joints": joints,
         f"{name}_bone_transforms": hand_skeleton(hand_model(hand.side), x).transforms,
         f"params_{name}_global_orient": x[:3], f"params_{name}_transl": x[3:6], f"params_{name}_pose": x[ANGLES],
     }  # fmt: skip

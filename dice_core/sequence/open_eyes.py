@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import NothingFound
 from ..fit.glance import PARTS, Glance, look
@@ -54,6 +54,10 @@ class OpenEyes:
                 row |= _named(f"{hand.side}_glance", GLANCE, vars(look(frame.size, hand, face, frame.focal)))
         return row
 
+    def together(self, rows: list[Arrays]) -> Arrays:
+        """See `Eyes`."""
+        return {key: np.stack([row[key] for row in rows]) for key in rows[0]}
+
 
 def blank() -> Arrays:
     """Of a frame in which there is nothing. All are float32, but for those that are yes or no."""
@@ -80,11 +84,8 @@ def hand_of(row: Arrays, side: str) -> tuple[HandLandmarks, Glance | None] | Non
                          float(said["side_score"]), np.zeros(0))  # fmt: skip
     if not row[f"{side}_glance_seen"]:
         return hand, None
-    return hand, Glance(**{key: _number(row[f"{side}_glance_{key}"].astype(float)) for key in GLANCE})
-
-
-def _number(value: NDArray) -> NDArray | float:
-    return value if value.ndim else float(value)
+    looked: dict[str, Any] = {key: row[f"{side}_glance_{key}"].astype(float) for key in GLANCE}
+    return hand, Glance(**{key: value if value.ndim else float(value) for key, value in looked.items()})
 
 
 def check_found(folder_seen: Arrays, source: str, face: int) -> None:

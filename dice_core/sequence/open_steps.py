@@ -23,6 +23,7 @@ from .open_touch import decided, placed
 from .person import Person, acquainted, portraits
 
 FRAMES, STATIC, MOTION = "frames", "static", "motion"  # names of steps that the result file knows, too
+ONLY_X = np.array([1, 0, 0], np.float32)
 LOOKS = ("looks", "before", "gap", "costs")
 
 
@@ -109,9 +110,9 @@ class OpenSteps:
 
     def _static(self) -> Arrays:
         """What holds for all frames; makes room for the caches, too."""
-        person, found = self.person, {"image_size": np.array(self.camera.image_size, np.int32),
-                                      "camera_model": np.array("perspective"),
-                                      "camera_matrix": self.camera.matrix}  # fmt: skip
+        person = self.person
+        found: Arrays = {"image_size": np.array(self.camera.image_size, np.int32),
+                         "camera_model": np.array("perspective"), "camera_matrix": np.asarray(self.camera.matrix)}  # fmt: skip
         if self._motion["head_seen"].any():
             bones = head_skeleton(person.identity, np.zeros(3), np.zeros(3))
             found |= _part("head", person.model.faces, bones)
@@ -140,7 +141,7 @@ class OpenSteps:
         for cache in self.caches(static):
             name = cache.path.stem
             values = frames.pop(f"{name}_vertices" if f"{name}_vertices" in frames else name)
-            cache.write(start, values if values.ndim == 3 else values[..., None] * np.float32([1, 0, 0]))
+            cache.write(start, values if values.ndim == 3 else values[..., None] * ONLY_X)
         return frames
 
     def _judged(self, start: int) -> Arrays:

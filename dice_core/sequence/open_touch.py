@@ -134,14 +134,14 @@ def placed(rows: Arrays, fits: Arrays, decisions: Arrays, person: Person) -> Arr
     heads = _heads(fits["head_pose"])
     ratio: dict[str, float | None] = dict.fromkeys(SIDES)
     for index in range(count):
-        surface = None
+        surface, head = None, heads[index]
         for side in SIDES:
             free = fits[f"{side}_parameters"][index]
-            if heads[index] is None or not decisions[f"{side}_touching"][index] or np.isnan(free[0]):
+            if head is None or not decisions[f"{side}_touching"][index] or np.isnan(free[0]):
                 ratio[side] = None
                 continue
             if surface is None:
-                vertices = posed(person, heads[index])
+                vertices = posed(person, head)
                 surface, eyes = person.surface(vertices), person.eyes(vertices)
             row = {key: values[index] for key, values in rows.items()}
             part = PARTS[decisions[f"{side}_part"][index]]

@@ -13,7 +13,7 @@ from ..fit.hand import SHAPE_MEAN, fit_hand
 from ..fit.head import POSE, Face, follow_head
 from ..fit.observed import detected, lifted
 from ..interaction.distance import Surface
-from ..interaction.sheet import Flesh, allowed_press, flesh_of
+from ..interaction.sheet import Flesh, Skin, allowed_press, flesh_of
 from ..landmarks.people import OCCLUDED
 from ..types import SIDES, Camera
 from .folder import Arrays
@@ -54,6 +54,11 @@ class Person:
     def allowed(self) -> NDArray:
         """(F,) metres that each of the head's faces may be pressed in."""
         return allowed_press(self.model)
+
+    @cached_property
+    def skin(self) -> Skin:
+        """How the head at rest gives way."""
+        return Skin(self.flesh, self.rest)
 
     def still(self, expression: NDArray) -> NDArray:
         """(V, 3) the head at rest with an expression."""

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 from ..errors import KINDS, DiceError, WorkerDied
 from ..paths import ROOT

@@ -20,6 +20,9 @@ class Eyes(Protocol):
     def blank(self) -> Arrays:
         """Of a frame that cannot be read."""
 
+    def together(self, rows: list[Arrays]) -> Arrays:
+        """The rows of a chunk as arrays with the frames in front; `..._seen` of `face`, `right` and `left` among them."""
+
     def state(self) -> Arrays:
         """All that the next frame's answer depends on."""
 
@@ -40,9 +43,14 @@ class Steps(Protocol):
         Those to do again when it is changed.
     """
 
-    order: tuple[str, ...]
-    by_chunk: Mapping[str, float]
-    depend_on_smoothing: tuple[str, ...]
+    @property
+    def order(self) -> tuple[str, ...]: ...
+
+    @property
+    def by_chunk(self) -> Mapping[str, float]: ...
+
+    @property
+    def depend_on_smoothing(self) -> tuple[str, ...]: ...
 
     def whole(self, step: str) -> Arrays:
         """Do a step that takes the whole clip."""
