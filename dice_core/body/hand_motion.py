@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .openbody import HAND_PARAMETERS, POSE, SHAPES, HandModel
-from .skinning import forward_kinematics, left_jacobian, rotation_matrices, skin
+from .skinning import cross_matrices, forward_kinematics, left_jacobian, rotation_matrices, skin
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Motion:
     vertices_by: NDArray
 
 
-def hand_motion(model: HandModel, parameters: NDArray, chosen: NDArray) -> Motion:
+def hand_motion(model: HandModel, parameters: NDArray, chosen: NDArray, shaped: bool = True) -> Motion:
     """Pose n hands and differentiate.
 
     Parameters
@@ -47,6 +47,8 @@ def hand_motion(model: HandModel, parameters: NDArray, chosen: NDArray) -> Motio
         (n, HAND_PARAMETERS).
     chosen
         (K,) indices of vertices.
+    shaped
+        Whether the derivatives by betas are needed; otherwise they are zero.
     """
     count = len(parameters)
     betas = parameters[:, 6 : 6 + SHAPES]
@@ -62,10 +64,12 @@ def hand_motion(model: HandModel, parameters: NDArray, chosen: NDArray) -> Motio
     turns = np.concatenate([left_jacobian(parameters[:, :3])[:, None].swapaxes(2, 3), axes], axis=1)
     pivots = np.concatenate([positions[:, :1], positions[:, model.fingers]], axis=1)
     # sizes: rotations stay, so everything is linear in them
-    shapes = len(model.joints_shape)
-    grown = np.repeat(model.joints_shape, count, axis=0)
-    sized = forward_kinematics(np.tile(local, (shapes, 1, 1, 1)), grown, model.parents)[1] - grown[:, :1]
-    sized = sized.reshape(shapes, count, -1, 3)
+    shapes = len(model.joints_shape) if shaped else 0
+    grown = np.repeat(model.joints_shape[:shapes], count, axis=0)
+    sized = np.zeros((0, count, *rest.shape[1:]))
+    if shaped:
+        sized = forward_kinematics(np.tile(local, (shapes, 1, 1, 1)), grown, model.parents)[1] - grown[:, :1]
+        sized = sized.reshape(shapes, count, -1, 3)
     pose = _Pose(model, rest, rotations, positions, turns, pivots, sized)
     chosen = np.asarray(chosen, np.int64)
     bones = np.tile(np.eye(len(model.parents))[model.keypoints_bones], (2, 1))
@@ -118,7 +122,7 @@ def _points(pose: _Pose, betas: NDArray, points: _Carried) -> tuple[NDArray, NDA
     weighted = np.einsum("jb,nvbi->nvji", below, carried, optimize=True)
     weighted -= (points.weights @ below.T)[..., None] * pose.pivots[:, None]
     derivatives = _by_turns(pose, weighted)
-    for index, (shape, at) in enumerate(zip(model.joints_shape, pose.sized, strict=True)):
+    for index, (shape, at) in enumerate(zip(model.joints_shape, pose.sized, strict=False)):  # none, if not shaped
         bones = np.broadcast_to(shape, pose.rest.shape)
         grown = np.broadcast_to(points.shape[index], rest.shape)
         derivatives[..., 6 + index] = skin(grown, points.weights, pose.rotations, bones, at)
@@ -128,11 +132,12 @@ def _points(pose: _Pose, betas: NDArray, points: _Carried) -> tuple[NDArray, NDA
 def _by_turns(pose: _Pose, arms: NDArray) -> NDArray:
     """Derivatives by orientation, translation and finger angles; `arms` (n, P, 16, 3) reach from each pivot."""
     count, points = arms.shape[:2]
-    moved = np.cross(pose.turns[:, None], arms[:, :, :, None])  # (n, P, 16, axis, 3)
+    crossed = cross_matrices(pose.turns).transpose(0, 1, 4, 3, 2).reshape(count, -1, 3, 9)  # (n, 16, 3, 3 x axis)
+    moved = (arms.swapaxes(1, 2) @ crossed).reshape(count, -1, points, 3, 3).transpose(0, 2, 3, 1, 4)
     derivatives = np.zeros((count, points, 3, HAND_PARAMETERS))
-    derivatives[..., :3] = moved[:, :, 0].swapaxes(2, 3)
+    derivatives[..., :3] = moved[:, :, :, 0]
     derivatives[..., 3:6] = np.eye(3)
-    derivatives[..., POSE] = moved[:, :, 1:].reshape(count, points, 45, 3).swapaxes(2, 3)
+    derivatives[..., POSE] = moved[:, :, :, 1:].reshape(count, points, 3, 45)
     return derivatives
 
 

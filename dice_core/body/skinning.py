@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -77,17 +78,30 @@ def forward_kinematics(rotations: Array, joints: Array, parents: Iterable[int]) 
         (n, B, 3, 3) and (n, B, 3), global; the root stays at its rest position.
     """
     xp = namespace(rotations)
-    turned: list[Array] = []
-    moved: list[Array] = []
-    for bone, parent in enumerate(parents):
-        if parent < 0:
-            turned.append(rotations[:, bone])
-            moved.append(joints[:, bone])
-            continue
-        offset = joints[:, bone] - joints[:, parent]
-        turned.append(turned[parent] @ rotations[:, bone])
-        moved.append(moved[parent] + xp.einsum("nij,nj->ni", turned[parent], offset))
-    return xp.stack(turned, 1), xp.stack(moved, 1)
+    levels, order = _levels(tuple(int(parent) for parent in parents))
+    turned, moved = [rotations[:, levels[0][0]]], [joints[:, levels[0][0]]]
+    for bones, above, within in levels[1:]:  # all bones that are as far from their root at once
+        parent = turned[-1][:, within]
+        offsets = joints[:, bones] - joints[:, above]
+        turned.append(parent @ rotations[:, bones])
+        moved.append(moved[-1][:, within] + (parent @ offsets[..., None])[..., 0])
+    return xp.concatenate(turned, 1)[:, order], xp.concatenate(moved, 1)[:, order]
+
+
+@lru_cache
+def _levels(parents: tuple[int, ...]) -> tuple[list[tuple[list[int], list[int], list[int]]], list[int]]:
+    """Bones by how far from their root they are: they, their parents, and where those stand in the level before; and
+    where each bone stands in all levels."""
+    depth: list[int] = []
+    for parent in parents:
+        depth.append(0 if parent < 0 else depth[parent] + 1)
+    levels: list[tuple[list[int], list[int], list[int]]] = []
+    for level in range(max(depth) + 1):
+        bones = [bone for bone, deep in enumerate(depth) if deep == level]
+        above = [parents[bone] for bone in bones]
+        levels.append((bones, above, [levels[-1][0].index(parent) for parent in above] if level else []))
+    flat = [bone for bones, _, _ in levels for bone in bones]
+    return levels, [flat.index(bone) for bone in range(len(parents))]
 
 
 def skin(vertices: Array, weights: Array, rotations: Array, joints: Array, positions: Array) -> Array:

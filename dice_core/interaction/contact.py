@@ -40,9 +40,15 @@ def mutual_contact(head: Surface, hand: Surface, head_vertices: NDArray, hand_ve
     -------
     (V,) and (H,) probabilities.
     """
-    low, high = hand_vertices.min(0) - 4 * REACH, hand_vertices.max(0) + 4 * REACH
-    near = np.flatnonzero(skin & ((head_vertices > low) & (head_vertices < high)).all(1))
-    on_head = np.zeros(len(head_vertices), np.float32)
+    on_head, on_hand = _contact(head_vertices, hand, skin), _contact(hand_vertices, head)
+    return on_head, on_hand
+
+
+def _contact(points: NDArray, surface: Surface, chosen: NDArray | bool = True) -> NDArray[np.float32]:
+    """(N,) of (N, 3) points with a surface; zero, as it is to five digits, at more than 4 REACH from its box."""
+    low, high = surface.vertices.min(0) - 4 * REACH, surface.vertices.max(0) + 4 * REACH
+    near = np.flatnonzero(chosen & ((points > low) & (points < high)).all(1))
+    contact = np.zeros(len(points), np.float32)
     if len(near):
-        on_head[near] = vertex_contact(hand.nearest(head_vertices[near]))
-    return on_head, vertex_contact(head.nearest(hand_vertices))
+        contact[near] = vertex_contact(surface.nearest(points[near]))
+    return contact

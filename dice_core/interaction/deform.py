@@ -23,6 +23,7 @@ from .sheet import Flesh, Part, Sheet, Skin
 REACH = 0.05  # metres from the pressed skin that may move along
 DEEPEST = 0.03  # metres: a point deeper than this is on the far side of something
 WATCHED = 0.006  # metres before the skin from which a hand's points cannot come to be inside
+CLOSE = 0.02  # metres from the skin of a hand's vertices about which more points are looked at
 NEAR = 0.002  # metres from a hand within which skin is watched, so that it does not move into it
 ROUNDS = 4
 OPPOSITE = -0.1  # cosine between the normals of surfaces that face each other
@@ -46,47 +47,75 @@ def deformation(
     hands
         The surfaces of the hands.
     skin
-        Of this head, if it is known from other frames: that is faster. The vertices must be turned as it is.
+        Of this head, if it is known from other frames: that is faster, also since it remembers the frame before. The
+        vertices must be turned as it is.
 
     Returns
     -------
     (V, 3) metres to add to the vertices; exactly zero when nothing penetrates, or nothing can move.
     """
+    return given_way(flesh, vertices, head, hands, skin)[0]
+
+
+def given_way(
+    flesh: Flesh, vertices: NDArray, head: Surface, hands: Sequence[Surface], skin: Skin | None = None
+) -> tuple[NDArray[np.float32], float]:
+    """`deformation`, and how deep a hand is still in the skin, in metres, as far as the skin can move."""
     result = np.zeros_like(vertices)
-    points, facing = (np.vstack(values) for values in zip(*(dense(hand) for hand in hands), strict=True))
+    points, facing = (np.vstack(values) for values in zip(*(near_points(head, hand) for hand in hands), strict=True))
+    if not len(points):
+        return result.astype(np.float32), 0.0
     nearest = head.nearest(points)
     inside = (nearest.distance < 0) & (nearest.distance > -DEEPEST) & ~nearest.on_cap
     if not inside.any():
-        return result.astype(np.float32)
+        return result.astype(np.float32), 0.0
     pressed = cKDTree(nearest.point[inside])
     region = np.flatnonzero(flesh.movable & np.isfinite(pressed.query(vertices, distance_upper_bound=REACH)[0]))
     if not len(region):  # only what is hard, or still, is pressed
-        return result.astype(np.float32)
+        return result.astype(np.float32), 0.0
     sheet = Sheet(flesh, vertices, region) if skin is None else skin.part(vertices, region)
     if not len(sheet.skin_faces):
-        return result.astype(np.float32)
+        return result.astype(np.float32), 0.0
     near = (nearest.distance < WATCHED) & (nearest.distance > -DEEPEST)
     watched = points[near], facing[near]
-    pushed, moved = np.zeros((len(region), 3)), np.zeros((len(region), 3))
-    best, least = moved, np.inf
     depth = -float(nearest.distance[inside].min())
     limit = min(LIMIT, FARTHER * depth + SLACK)
-    for _ in range(ROUNDS + 1):
+    meant = [_may_touch(sheet, vertices, hand, limit) for hand in hands]
+    pushed = np.zeros((len(region), 3)) if skin is None else skin.pushed[region]
+    moved = _capped(sheet.settled(pushed), limit) if pushed.any() else pushed
+    surface = Surface(vertices, sheet.skin_faces)
+    best, least = np.zeros_like(pushed), np.inf
+    for number in range(ROUNDS + 1):
         current = vertices.copy()
         current[region] += moved
-        touching = [_hand_in_skin(sheet, current, *watched, limit)]
-        touching += [_skin_in_hand(sheet, current, hand, limit) for hand in hands]
+        touching = [_hand_in_skin(sheet, surface.moved(current), *watched, limit)]
+        touching += [_skin_in_hand(sheet, current, *pair, limit) for pair in zip(hands, meant, strict=True)]
         rows = sparse.vstack([one[0] for one in touching]).tocsr()
         normals, distance = (np.concatenate([one[index] for one in touching]) for index in (1, 2))
         deepest = -float(distance.min(initial=0))
-        if deepest < least:  # folded skin can turn over: the best of all rounds counts
+        fresh = number > 0 or not pushed.any()  # what was pushed in the frame before may be too much now
+        if fresh and deepest < least:  # folded skin can turn over: the best of all rounds counts
             best, least = moved, deepest
-        if deepest < TOLERANCE:
+        if fresh and deepest < TOLERANCE:
             break
         pushed = _capped(_push(sheet, pushed, rows, normals, distance), limit)
         moved = _capped(sheet.settled(pushed), limit)
     result[region] = best
-    return result.astype(np.float32)
+    if skin is not None:
+        skin.remember(region, pushed)
+    return result.astype(np.float32), least
+
+
+def near_points(head: Surface, hand: Surface) -> tuple[NDArray, NDArray]:
+    """Of `dense` those that may matter: in the head's bounding box, face centres only where the hand is at the skin."""
+    points, facing = dense(hand)
+    count = len(hand.vertices)
+    inner = ((points > head.vertices.min(0) - WATCHED) & (points < head.vertices.max(0) + WATCHED)).all(1)
+    close = np.zeros(count, bool)
+    asked = np.flatnonzero(inner[:count])
+    close[asked] = np.abs(head.nearest(points[asked]).distance) < CLOSE if len(asked) else False
+    chosen = np.r_[close, inner[count:] & close[hand.faces].any(1)]
+    return points[chosen], facing[chosen]
 
 
 def _capped(vectors: NDArray, limit: float) -> NDArray:
@@ -102,14 +131,13 @@ def dense(hand: Surface) -> tuple[NDArray, NDArray]:
     return np.vstack([hand.vertices, centres]), np.vstack(normals)
 
 
-def _hand_in_skin(sheet: Sheet | Part, current: NDArray, points: NDArray, facing: NDArray, deepest: float
+def _hand_in_skin(sheet: Sheet | Part, skin: Surface, points: NDArray, facing: NDArray, deepest: float
                   ) -> tuple[sparse.csr_matrix, NDArray, NDArray]:
     """Points of hands in or near the skin: rows that interpolate the skin there, where to push it, signed distance.
 
     Only where the two face each other and are no deeper than skin moves, or the far side of a lid would seem to be
     inside. One for each face, the deepest: more would say the same again.
     """
-    skin = Surface(current, sheet.skin_faces)
     nearest = skin.nearest(points)
     opposite = (nearest.normal * facing).sum(1) < OPPOSITE
     touching = opposite & (nearest.distance < NEAR) & (nearest.distance > -deepest) & ~skin.at_border(nearest)
@@ -121,10 +149,17 @@ def _hand_in_skin(sheet: Sheet | Part, current: NDArray, points: NDArray, facing
     return rows, -nearest.normal[near], nearest.distance[near]
 
 
-def _skin_in_hand(sheet: Sheet | Part, current: NDArray, hand: Surface, deepest: float
-                  ) -> tuple[sparse.csr_matrix, NDArray, NDArray]:
-    """The same for vertices of the skin in or near a hand."""
+def _may_touch(sheet: Sheet | Part, vertices: NDArray, hand: Surface, limit: float) -> NDArray[np.int64]:
+    """Vertices of the region's skin that no more than the limit keeps from a hand."""
     mine = np.flatnonzero(sheet.skin)
+    return mine[hand.nearest(vertices[sheet.region[mine]]).distance < limit + NEAR]
+
+
+def _skin_in_hand(sheet: Sheet | Part, current: NDArray, hand: Surface, mine: NDArray, deepest: float
+                  ) -> tuple[sparse.csr_matrix, NDArray, NDArray]:
+    """The same for some vertices of the skin in or near a hand."""
+    if not len(mine):
+        return sparse.csr_matrix((0, len(sheet.region))), np.zeros((0, 3)), np.zeros(0)
     nearest = hand.nearest(current[sheet.region[mine]])
     near = (nearest.distance < NEAR) & (nearest.distance > -deepest) & ~nearest.on_cap
     entries = np.arange(near.sum()), mine[near]

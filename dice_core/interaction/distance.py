@@ -55,10 +55,20 @@ class Surface:
             self._vertices, self._faces = vertices.astype(np.float64), np.ascontiguousarray(faces, np.int64)
         else:
             self._vertices, self._faces = _capped(vertices, faces, rim if isinstance(rim, list) else [rim])
-        self._tree = igl.AABB()
-        self._tree.init(self._vertices, self._faces)
         self._normals = np.zeros((len(self._faces), 8, 3))  # of the faces that were asked for: few are
         self._known = np.zeros(len(self._faces), bool)
+
+    @cached_property
+    def _tree(self) -> igl.AABB:
+        tree = igl.AABB()
+        tree.init(self._vertices, self._faces)
+        return tree
+
+    def moved(self, vertices: NDArray) -> Surface:
+        """The same patch with its (V, 3) vertices elsewhere; what follows from its faces alone is not found anew."""
+        other = Surface(vertices, self.faces)
+        other.__dict__["_border"] = self._border
+        return other
 
     def nearest(self, points: NDArray) -> Nearest:
         """The nearest surface points to (N, 3) points; the sign comes from pseudonormals (Baerentzen, Aanaes 2005).
@@ -96,7 +106,8 @@ class Surface:
     def _border(self) -> NDArray[np.bool_]:
         """(F, 8) whether a face's corners, edges and inside lie on the border, numbered as the normals are."""
         edges = np.sort(self._faces[:, [[1, 2], [2, 0], [0, 1]]], axis=2)  # opposite to each corner
-        _, which, count = np.unique(edges.reshape(-1, 2), axis=0, return_inverse=True, return_counts=True)
+        keys = edges[..., 0] * len(self._vertices) + edges[..., 1]
+        _, which, count = np.unique(keys.ravel(), return_inverse=True, return_counts=True)
         open_edges = (count == 1)[which].reshape(-1, 3)
         ends = np.zeros(len(self._vertices), bool)
         ends[edges[open_edges]] = True

@@ -141,7 +141,17 @@ class Skin:
     def __init__(self, flesh: Flesh, vertices: NDArray) -> None:
         self.flesh = flesh
         self.sheet = Sheet(flesh, vertices, np.flatnonzero(flesh.movable))
+        self.pushed = np.zeros_like(vertices)  # in the frame before, to start from
         self._answers: dict[int, NDArray[np.float32]] = {}  # under a unit force on a vertex: of those that were asked
+
+    def remember(self, region: NDArray, pushed: NDArray) -> None:
+        """(N, 3) what the sheet did by itself, for the next frame."""
+        self.forget()
+        self.pushed[region] = pushed
+
+    def forget(self) -> None:
+        """The next frame is another one."""
+        self.pushed[:] = 0
 
     def part(self, vertices: NDArray, region: NDArray) -> Part:
         """(N,) vertices of it that may move, in a frame in which it has other expressions."""

@@ -46,42 +46,44 @@ def look_at_all(folder: Folder, source: Source, eyes: Eyes, report: Progress, sh
         eyes.restore({key.removeprefix(STATE): value for key, value in before.items() if key.startswith(STATE)})
         if len(before["face_seen"]) < CHUNK:  # the end was seen, but not noted
             return position - CHUNK + len(before["face_seen"])
-    meter, rows, begun, gaps = _Meter(glimpses, total), [], position, 0
-    reading = cast("Generator[Frame | Gap]", ahead(_rest(source, first + position, last)))
+    meter, gaps, rows = _Meter(glimpses, total), 0, []
+    reading = cast("Generator[Frame | Gap]", ahead(_rest(source, first, position, last)))
     with closing(reading) as frames:
-        shown, waited = None, 0
+        shown, waited = None, 0  # the pixels looked at last, and frames since then
         for item in frames:
             waited += 1
             if isinstance(item, Gap):
                 gaps += 1
                 rows.append(eyes.blank())
+            elif item.pixels is shown:
+                rows.append(dict(rows[-1]))
             else:
-                again = shown is not None and item.pixels is shown
-                rows.append(dict(rows[-1]) if again and rows else eyes.look(item, waited / source.rate))
-                waited, shown = (waited if again and len(rows) > 1 else 0), item.pixels
+                rows.append(eyes.look(item, waited / source.rate))
+                shown, waited = item.pixels, 0
             position += 1
             report(LOOKING, share * min(position / total, 1))
             meter(position, item, rows[-1])
             if len(rows) == CHUNK:
                 source.check(facts["source"])
                 _save(folder, rows, eyes, position - CHUNK)
-                rows, shown = [], None
+                rows, shown, waited = [], None, 0  # as it will be for who resumes here
     if rows:
-        _save(folder, rows, eyes, begun + (position - begun) // CHUNK * CHUNK)
+        _save(folder, rows, eyes, position - len(rows))
     if gaps:
         source.notes.append(f"{gaps} frames could not be read; the last pose is held there.")
     return position
 
 
-def _rest(source: Source, start: int, end: int | None) -> Iterator[Frame | Gap]:
-    """The frames from one on; nothing when the end comes before."""
-    if end is not None and start > end:
+def _rest(source: Source, first: int, done: int, last: int | None) -> Iterator[Frame | Gap]:
+    """The frames after those that are done; none when those were all."""
+    if last is not None and first + done > last:
         return
     try:
-        yield from source.frames(start, end)
+        yield from source.frames(first + done, last)
     except MediaError:
         source.check()
-        raise
+        if not done:
+            raise
 
 
 def _save(folder: Folder, rows: list[Arrays], eyes: Eyes, start: int) -> None:

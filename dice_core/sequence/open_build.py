@@ -14,7 +14,7 @@ from ..body.openbody import hand_model
 from ..body.openbones import hand_skeleton, head_skeleton
 from ..fit.head import POSE
 from ..interaction.contact import mutual_contact
-from ..interaction.deform import deformation
+from ..interaction.deform import given_way
 from ..interaction.distance import Surface
 from ..types import Side
 from .folder import Arrays
@@ -50,11 +50,15 @@ class Hand:
     joints: NDArray
     weight: float
 
+    _measured: tuple[NDArray, Surface] | None = None
+
     @property
     def surface(self) -> Surface:
         """Of the hand where it is now."""
-        model = hand_model(self.side)
-        return Surface(self.vertices, model.faces, model.wrist_rim)
+        if self._measured is None or self._measured[0] is not self.vertices:
+            model = hand_model(self.side)
+            self._measured = self.vertices, Surface(self.vertices, model.faces, model.wrist_rim)
+        return self._measured[1]
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,7 @@ def built(motion: Arrays, person: Person, sides: list[Side]) -> Arrays:
     sides
         Of the hands to build.
     """
+    person.skin.forget()  # a chunk does not depend on those before
     frames = [_frame({key: values[index] for key, values in motion.items()}, person, sides)
               for index in range(len(motion["head_seen"]))]  # fmt: skip
     return {key: np.stack([frame[key] for frame in frames]) for key in frames[0]}
@@ -169,23 +174,18 @@ def _keep_out(hand: Hand, scene: Scene) -> None:
 def _deformed(scene: Scene, hands: list[Hand], found: Arrays) -> NDArray:
     """(V, 3) how the skin gives way; a hand that is still in it then backs off that far."""
     pushing = [hand for hand in hands if hand.weight >= SURE]
-    displaced = np.zeros_like(scene.still)
-    if pushing:
-        person, surfaces = scene.person, [hand.surface for hand in pushing]
-        displaced = deformation(person.flesh, scene.still, scene.surface, surfaces, person.skin).astype(float)
-    if not displaced.any():
-        return displaced
-    pressed, left = 0.0, 0.0
-    deformed = scene.person.surface(scene.still + displaced)
-    for hand in pushing:
-        pressed = max(pressed, _deepest(scene.surface, hand))
-        over = _deepest(deformed, hand)
-        if over > LEFT:
-            scene.shift(hand, over - LEFT / 2)
-        left = max(left, min(over, LEFT / 2) if over > LEFT else over)
-    found["quality_pressed_mm"] = np.array(1000 * pressed, np.float32)
-    found["quality_penetration_mm"] = np.array(1000 * left, np.float32)
-    return displaced
+    if not pushing:
+        scene.person.skin.forget()
+        return np.zeros_like(scene.still)
+    person, surfaces = scene.person, [hand.surface for hand in pushing]
+    displaced, left = given_way(person.flesh, scene.still, scene.surface, surfaces, person.skin)
+    if displaced.any():
+        found["quality_pressed_mm"] = np.array(1000 * max(_deepest(scene.surface, hand) for hand in pushing), np.float32)
+        if left > LEFT:
+            for hand in pushing:
+                scene.shift(hand, left - LEFT / 2)
+        found["quality_penetration_mm"] = np.array(1000 * (LEFT / 2 if left > LEFT else left), np.float32)
+    return displaced.astype(float)
 
 
 def _deepest(surface: Surface, hand: Hand) -> float:

@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -13,40 +12,9 @@ import pytest
 
 from dice_core.errors import MediaError, NothingFound
 from dice_core.media.video import NEAR, read_frame
-from dice_core.types import Frame
+from tests.core.movies import ALL, MOVIES, NO_MOVIES, RATE, SIZE, TURNS, no_movie, number, turn, write, write_lasting
 
-SIZE = (320, 192)
-BITS, WIDE = 8, 36  # a column of pixels a bit
-RATE = 25.0
-ALL = range(NEAR + 40)
 ASKED = [0, 1, 2, 11, 12, 13, NEAR, NEAR + 1, NEAR + 15, NEAR + 16, NEAR + 17, NEAR + 30, ALL[-1]]
-# MJPEG can be cut everywhere. MPEG-2 has frames that depend on later ones (B), and OpenCV misses the first ones of a
-# transport stream once it has looked elsewhere. A bare stream of JPEGs cannot be searched at all.
-MOVIES = {"avi": ("MJPG", RATE), "mov": ("mjpg", 24.0), "mp4": ("mp4v", 30000 / 1001), "mkv": ("mpg2", RATE),
-          "mpg": ("mpg2", 30.0), "ts": ("mpg2", RATE), "mjpeg": ("MJPG", RATE), "webm": ("VP80", 24.0)}  # fmt: skip
-
-
-def drawn(number: int) -> np.ndarray:
-    """(h, w, 3) uint8 BGR; black and white columns are its binary digits."""
-    image = np.full((SIZE[1], SIZE[0], 3), 90, np.uint8)
-    for bit in range(BITS):
-        image[32:-32, 16 + WIDE * bit : 16 + WIDE * (bit + 1)] = 230 if number >> bit & 1 else 20
-    return image
-
-
-def number(frame: Frame) -> int:
-    """The number that is drawn on it."""
-    row = frame.pixels[SIZE[1] // 2].mean(1)
-    return sum(1 << bit for bit in range(BITS) if row[16 + WIDE * bit + WIDE // 2] > 128)
-
-
-def write(path: Path, codec: str, rate: float, numbers: Iterable[int] = ALL) -> Path:
-    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*codec), rate, SIZE)
-    assert writer.isOpened()
-    for one in numbers:
-        writer.write(drawn(one))
-    writer.release()
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -79,28 +47,14 @@ def test_past_the_end(kind, movie):
 
 def test_a_rate_that_varies_counts_by_time(tmp_path):
     """As Blender does: every fourth frame lasts ten times as long, and has ten numbers. Searching goes astray there."""
-    path = tmp_path / "m.mkv"
-    raw = [cv2.VIDEOWRITER_PROP_RAW_VIDEO, 1]
-    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*"MJPG"), RATE, SIZE, raw)
-    shown: list[int] = []
-    for one in ALL:
-        writer.set(cv2.VIDEOWRITER_PROP_PTS, len(shown))
-        writer.write(cv2.imencode(".jpg", drawn(one))[1])
-        shown += [one] * (10 if one % 4 == 3 else 1)
-    writer.release()
+    path, shown = write_lasting(tmp_path / "m.mkv", [10 if one % 4 == 3 else 1 for one in ALL])
     asked = [0, 1, 2, 3, 4, 12, 13, 14, *range(150, 170), 300]
     assert [number(read_frame(path, index)) for index in asked] == [shown[index] for index in asked]
 
 
-@pytest.mark.parametrize("turns, matrix", [(-1, (0, 1, -1, 0)), (1, (0, -1, 1, 0)), (2, (-1, 0, 0, -1))])
-def test_rotation_is_honoured(turns, matrix, movie, tmp_path):
-    """Phones write a matrix into the track's header (ISO/IEC 14496-12, 8.3.2): row vectors, a quarter turn right."""
-    data = bytearray(movie("mp4").read_bytes())
-    start = data.index(b"tkhd") + 44
-    a, b, c, d = (round(65536 * value) for value in matrix)
-    data[start : start + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
-    (tmp_path / "m.mp4").write_bytes(data)
-    lying, upright = read_frame(movie("mp4"), 77), read_frame(tmp_path / "m.mp4", 77)
+@pytest.mark.parametrize("turns", TURNS)
+def test_rotation_is_honoured(turns, movie, tmp_path):
+    lying, upright = read_frame(movie("mp4"), 77), read_frame(turn(movie("mp4"), turns, tmp_path / "m.mp4"), 77)
     assert upright.size == (SIZE if turns == 2 else SIZE[::-1])
     assert np.array_equal(upright.pixels, np.rot90(lying.pixels, turns))
 
@@ -124,26 +78,9 @@ def test_a_movie_that_is_cut_short(kind, movie, tmp_path):
             read_frame(path, index)
 
 
-def no_movies(folder: Path) -> dict[str, tuple[Path, str]]:
-    (folder / "text.mp4").write_text("no movie " * 500)
-    (folder / "nothing.mp4").write_bytes(b"")
-    write(folder / "index.mp4", "mp4v", RATE)
-    (folder / "index.mp4").write_bytes((folder / "index.mp4").read_bytes()[:-2000])  # the index is at the end
-    write(folder / "no frames.avi", "MJPG", RATE, ())
-    return {
-        "text": (folder / "text.mp4", "text.mp4 is not a movie"),
-        "empty file": (folder / "nothing.mp4", "nothing.mp4 is not a movie"),
-        "no index": (folder / "index.mp4", "index.mp4 is not a movie"),
-        "zero frames": (folder / "no frames.avi", "No frame of no frames.avi can be read"),
-        "missing": (folder / "missing.mp4", "There is no movie .*missing.mp4"),
-        "folder": (folder, "is a folder"),
-        "below a file": (folder / "text.mp4" / "a.mp4", "There is no movie"),
-    }
-
-
-@pytest.mark.parametrize("case", ["text", "empty file", "no index", "zero frames", "missing", "folder", "below a file"])
+@pytest.mark.parametrize("case", [*NO_MOVIES, "folder"])
 def test_what_is_no_movie(case, tmp_path, capfd):
-    path, said = no_movies(tmp_path)[case]
+    path, said = (tmp_path, "is a folder") if case == "folder" else no_movie(tmp_path, case)
     capfd.readouterr()
     with pytest.raises(MediaError, match=said) as caught:
         read_frame(path, 3)
