@@ -150,7 +150,7 @@ class Tracker:
         return next((face for face in faces if face is not None), None)
 
     def _first_face(self, pixels: NDArray[np.uint8]) -> FaceLandmarks | None:
-        if not self._is_due("tiles", TILES):
+        if not self.landmarker.detect_faces(pixels, [whole(pixels)]) and not self._is_due("tiles", TILES):
             return None
         faces = self.landmarker.faces(pixels, everywhere=self.number > 0)
         if len(faces) < max(self.number, 1):

@@ -1,0 +1,311 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A short movie into a folder: one person throughout, gaps, smoothing anew, and every way to be interrupted."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dice_core.client import Client
+from dice_core.errors import Cancelled, DiceError, MediaError, NothingFound
+from dice_core.paths import ROOT
+from dice_core.protocol import Failure, Glimpse, ProgressMessage, SequenceDone
+from dice_core.result.sequence import Sequence
+from dice_core.sequence.folder import CHUNK, Folder
+from dice_core.sequence.job import Settings
+
+from .clips import RATE, SIZE, differences, everything, write_clip
+
+EMPTY, THERE, GONE = 26, 18, 6  # frames: more than a second without anybody, then the person, who leaves
+COUNT = EMPTY + THERE + GONE
+
+
+@pytest.fixture(scope="module")
+def movie(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    shown = [False] * EMPTY + [True] * THERE + [False] * GONE
+    return write_clip(tmp_path_factory.mktemp("clip") / "Filmaufnahme – 1.mp4", shown)
+
+
+@pytest.fixture(scope="module")
+def folder(pipeline, movie: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The movie, captured in one go."""
+    return pipeline.capture_sequence([movie], tmp_path_factory.mktemp("captured") / "clip", Settings())
+
+
+@pytest.fixture(scope="module")
+def sequence(folder: Path) -> Sequence:
+    return Sequence.load(folder)
+
+
+def test_no_frame_is_lost(sequence: Sequence, movie: Path) -> None:
+    assert (sequence.info.count, sequence.info.rate, sequence.info.image_size) == (COUNT, RATE, SIZE)
+    assert sequence.info.source == movie.name and not list(sequence.folder.glob("*.partial"))
+    assert sorted(sequence.parts) == ["hand_right", "head"]
+
+
+def test_gaps_stay_gaps_and_the_last_pose_is_held(sequence: Sequence) -> None:
+    """Nobody in the first second, and the person leaves."""
+    for part in sequence.parts:
+        seen = sequence.seen(part)
+        assert not seen[:EMPTY].any() and not seen[EMPTY + THERE :].any()
+        assert seen[EMPTY + 1 : EMPTY + THERE].mean() > 0.8, part
+        assert (sequence.curve(f"{part}_confidence")[~seen] == 0).all()
+        assert (sequence.curve(f"{part}_confidence")[seen] > 0.4).all()
+        first, last = np.flatnonzero(seen)[[0, -1]]
+        vertices = sequence.caches[part]
+        assert np.ptp(vertices[: first + 1], axis=0).max() == 0
+        assert np.ptp(vertices[last:], axis=0).max() == 0
+    states = sequence.curve("contact_state")
+    assert set(states[:EMPTY]) == set(states[EMPTY + THERE :]) == {"no-head"}
+    assert sequence.capture(0).head is None and sequence.capture(0).hands == ()
+
+
+def test_the_touch_is_found_and_the_skin_gives_way(sequence: Sequence) -> None:
+    middle = slice(EMPTY + 4, EMPTY + THERE - 2)
+    assert set(sequence.curve("contact_state")[middle]) == {"touch"}
+    assert (sequence.curve("contact_probability")[middle] > 0.5).all()
+    deformation = 1000 * np.linalg.norm(sequence.caches["head_deformation"], axis=2).max(1)
+    assert (deformation[middle] > 0.5).all() and (deformation[: EMPTY - 1] == 0).all()
+    assert (sequence.curve("quality_penetration_mm") <= 1.25).all()
+    capture = sequence.capture(EMPTY + 9)
+    assert capture.frame == EMPTY + 9 and capture.contact_state == "touch"
+    assert capture.head is not None and capture.head.contact.max() > 0.5 and capture.hands[0].contact.max() > 0.5
+
+
+def test_nothing_penetrates_after_smoothing(sequence: Sequence) -> None:
+    """By another measure than the engine's: winding numbers of the deformed head."""
+    from dice_core.evaluate.plausibility import judge
+
+    for frame in (EMPTY + 5, EMPTY + 10, EMPTY + 14):
+        head, hand = sequence.capture(frame).head, sequence.capture(frame).hands[0]
+        depth = judge(head.vertices + head.deformation, head.faces, hand.vertices, "closed").depth
+        assert 1000 * depth.max() < 2.0
+
+
+def test_it_is_one_person(sequence: Sequence) -> None:
+    """Distances that no pose changes: between points of the skull, and of a finger's bones."""
+    there = sequence.seen("head")
+    eyes = sequence.curve("head_landmarks")[there][:, [36, 45]]  # outer corners; lids hardly move them
+    apart = np.linalg.norm(eyes[:, 0] - eyes[:, 1], axis=1)
+    assert np.ptp(apart) < 0.002
+    joints = sequence.curve("hand_right_joints")
+    for first, second in ((0, 9), (5, 6), (6, 7)):
+        lengths = np.linalg.norm(joints[:, first] - joints[:, second], axis=1)
+        assert np.ptp(lengths) < 1e-5
+
+
+def test_the_meshes_lie_on_the_picture(sequence: Sequence) -> None:
+    """The truth is the sample's: the same person as in one picture, moved as the clip was made."""
+    first = sequence.capture(EMPTY + 8)
+    assert first.quality["face_error"] < 1.5 and first.quality["hand_right_error"] < 6
+    landmarks = first.camera.project(first.head.landmarks)
+    assert (landmarks > 0).all() and (landmarks < SIZE).all()
+
+
+def test_the_parameters_pose_the_meshes(sequence: Sequence) -> None:
+    from dice_core.body.openbody import hand_model, head_model
+    from dice_core.body.skinning import rotation_matrices
+
+    capture = sequence.capture(EMPTY + 7)
+    params = {name: value.astype(float) for name, value in capture.params.items()}
+    rest = head_model().vertices(params["head_identity"], params["head_expression"])
+    posed = rest @ rotation_matrices(params["head_global_orient"]).T + params["head_transl"]
+    assert np.abs(posed - capture.head.vertices).max() < 1e-6
+    keys = ("global_orient", "transl", "betas", "pose")
+    vector = np.concatenate([params[f"hand_right_{key}"] for key in keys])
+    assert np.abs(hand_model("right").pose(vector[None])[0][0] - capture.hands[0].vertices).max() < 1e-6
+
+
+def test_smoothing_anew_is_as_if_captured_so(pipeline, movie: Path, folder: Path, tmp_path: Path) -> None:
+    """And looks at nothing again: the movie is gone."""
+    again = shutil.copytree(folder, tmp_path / "again")
+    facts = Folder(again).facts
+    Folder(again).note(source=facts["source"] | {"paths": ["gone.mp4"]})
+    pipeline.smooth_sequence(again, 0.0)
+    rough = Sequence.load(again)
+    smooth = Sequence.load(folder)
+    middle = slice(EMPTY + 2, EMPTY + THERE - 2)
+
+    def shaking(sequence: Sequence, part: str) -> float:
+        return float(np.linalg.norm(np.diff(sequence.caches[part][middle], 2, axis=0), axis=2).mean())
+
+    for part in smooth.parts:
+        assert shaking(smooth, part) < 0.7 * shaking(rough, part)
+    del rough
+    pipeline.smooth_sequence(again, 0.5)
+    assert differences(everything(again), everything(folder)) == []
+    with pytest.raises(DiceError, match="smoothing of 2"):
+        pipeline.smooth_sequence(again, 2)
+    with pytest.raises(DiceError, match="holds no captured sequence"):
+        pipeline.smooth_sequence(tmp_path / "nothing", 0.5)
+
+
+def test_a_cancelled_capture_goes_on(pipeline, movie: Path, folder: Path, tmp_path: Path) -> None:
+    stages: list[str] = []
+
+    def report(stage: str, fraction: float) -> None:
+        assert 0 <= fraction <= 1
+        if stages.count(stage) == (CHUNK + 4 if stage == "looking" else 1):
+            stages.append("cancelled")
+            raise Cancelled()
+        stages.append(stage)
+
+    for _ in range(20):
+        try:
+            pipeline.capture_sequence([movie], tmp_path / "a", Settings(), resume=True, report=report)
+            break
+        except Cancelled:
+            with pytest.raises(DiceError, match="not finished"):
+                Sequence.load(tmp_path / "a")
+    assert stages.count("cancelled") > 4
+    assert differences(everything(tmp_path / "a"), everything(folder)) == []
+
+
+def test_what_is_there_is_not_overwritten(pipeline, movie: Path, folder: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    with pytest.raises(DiceError, match="holds a sequence already"):
+        pipeline.capture_sequence([movie], folder, Settings())
+    assert pipeline.capture_sequence([movie], folder, Settings(), resume=True) == folder  # it was complete
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_killed_at_random_moments(movie: Path, folder: Path, tmp_path: Path) -> None:
+    """40 SIGKILLs in every step; what is resumed is as if nothing had happened."""
+    command = [sys.executable, "-m", "tests.core.killed", str(movie), str(tmp_path), "40"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
+    assert ran.returncode == 0, ran.stderr
+    completed = [Path(line) for line in ran.stdout.splitlines()]
+    assert completed
+    first = everything(completed[0])
+    for other in completed[1:]:
+        assert differences(first, everything(other)) == []
+
+
+def test_the_command_killed(movie: Path, folder: Path, tmp_path: Path, runtime: Path) -> None:
+    """And the processes that it has started are gone."""
+    command = [sys.executable, "-m", "dice_core", "capture", str(movie), "-o", str(tmp_path / "a"), "--resume"]
+    environment = os.environ | {"DICE_RUNTIME": str(runtime), "PYTHONPATH": str(ROOT)}
+    for step in ("seen", "fitted", "placed", "frames"):
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 120
+        while not any((tmp_path / "a" / step).glob("*")) and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, timeout=120).returncode == 0
+    assert differences(everything(tmp_path / "a"), everything(folder)) == []
+    if Path("/proc").is_dir():
+        assert not [one for one in Path("/proc").glob("[0-9]*/cmdline")
+                    if str(tmp_path).encode() in one.read_bytes() and one.parent.name != "self"]  # fmt: skip
+
+
+def test_the_worker_killed_and_asked_again(movie: Path, folder: Path, tmp_path: Path, runtime: Path) -> None:
+    client = Client(runtime)
+    client.submit_sequence([str(movie)], str(tmp_path / "a"))
+    glimpses = []
+    while True:
+        message = client.events.get(timeout=120)
+        if isinstance(message, Glimpse):
+            glimpses.append(message)
+        if isinstance(message, ProgressMessage) and message.stage == "fitted":
+            client._process.kill()
+        if isinstance(message, Failure):
+            break
+    assert message.kind == "WorkerDied"
+    assert glimpses and glimpses[-1].count == COUNT and glimpses[-1].arrays["picture"].shape == (256, 320, 3)
+    client.stop()
+    client = Client(runtime)
+    try:
+        client.submit_sequence([str(movie)], str(tmp_path / "a"), resume=True)
+        while not isinstance(message := client.events.get(timeout=120), SequenceDone):
+            assert not isinstance(message, Failure), message
+    finally:
+        client.stop()
+    assert differences(everything(tmp_path / "a"), everything(folder)) == []
+
+
+def test_a_power_cut_leaves_half_a_file(pipeline, movie: Path, folder: Path, tmp_path: Path) -> None:
+    broken = shutil.copytree(folder, tmp_path / "a")
+    Folder(broken).note(complete=False)
+    for path in (broken / "fitted" / "000032.npz", broken / "motion.npz"):
+        path.write_bytes(path.read_bytes()[:100])
+    for cache in broken.glob("*.pc2"):
+        cache.unlink()
+    for path in broken.glob("frames/*"):
+        path.unlink()
+    (broken / "static.npz").unlink()
+    pipeline.capture_sequence([movie], broken, Settings(), resume=True)
+    assert differences(everything(broken), everything(folder)) == []
+
+
+def test_the_source_may_not_change_meanwhile(pipeline, movie: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copy(movie, tmp_path / "a.mp4"))
+
+    def spoil(stage: str, fraction: float) -> None:
+        if stage == "looking" and fraction > 0.1:
+            copy.write_bytes(copy.read_bytes() + b"more")
+
+    with pytest.raises(MediaError, match="changed"):
+        pipeline.capture_sequence([copy], tmp_path / "out", Settings(), report=spoil)
+    copy.unlink()
+    with pytest.raises(MediaError):
+        pipeline.capture_sequence([copy], tmp_path / "out", Settings(), resume=True)
+
+
+def test_a_full_disk_is_said(pipeline, movie: Path, tmp_path: Path) -> None:
+    """As it is noticed: when a chunk is written."""
+    resource = pytest.importorskip("resource", reason="this system limits no files")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    try:
+        with pytest.raises(DiceError, match="Cannot write") as caught:
+            pipeline.capture_sequence([movie], tmp_path / "out", Settings(), end=EMPTY + 4)
+        assert "disk space" in caught.value.remedy
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert not list((tmp_path / "out" / "seen").glob("*"))
+
+
+def test_nobody_in_the_whole_clip(pipeline, tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "a.mp4", [False] * 4)
+    with pytest.raises(NothingFound, match="no face and no hand"):
+        pipeline.capture_sequence([clip], tmp_path / "out", Settings())
+
+
+def test_pictures_with_a_gap(command, sample: Path, tmp_path: Path) -> None:
+    """Numbered stills by the command line: one is missing, one is broken, one of another size; none ends the rest."""
+    from PIL import Image
+
+    with Image.open(sample) as opened:
+        small = opened.resize((320, 320))
+    (tmp_path / "stills").mkdir()
+    for number in (1, 2, 4, 5, 6):
+        small.save(tmp_path / "stills" / f"shot.{number}.png")
+    (tmp_path / "stills" / "shot.4.png").write_bytes(b"broken")
+    small.resize((100, 90)).save(tmp_path / "stills" / "shot.5.png")
+    ran = command("capture", tmp_path / "stills", "-o", tmp_path / "out", "--rate", "10", "--smoothing", "0")
+    assert ran.code == 0, ran.err
+    assert "frames: 6 at 10 a second" in ran.out and "note: 3 frames could not be read" in ran.out
+    sequence = Sequence.load(tmp_path / "out")
+    assert list(sequence.seen("head")) == [True, True, False, False, False, True]
+    assert json.loads((tmp_path / "out" / "capture.json").read_text())["settings"]["smoothing"] == 0
+
+
+@pytest.mark.parametrize("arguments", [
+    ("a.mp4", "--preview", "a.png"), ("a.mp4", "-o", "a.npz"), ("a.jpg", "--resume"), ("a.mp4", "--frame", "2", "--end", "3"),
+])  # fmt: skip
+def test_wrong_usage(command, arguments: tuple[str, ...]) -> None:
+    assert command("capture", *arguments).code == 2
