@@ -34,7 +34,9 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=15)
     options = parser.parse_args()
     figures: dict[str, Any] = measure(options.photo, options.repeats)
-    from tools import bench_network  # now: torch is none of the open engine's memory
+    from tools import bench_network, bench_sequence  # now: torch is none of the open engine's memory
+
+    figures["sequence"] = bench_sequence.measure()
 
     figures["network"] = bench_network.measure(options.repeats)
     figures["blender"] = in_blender(options.photo)

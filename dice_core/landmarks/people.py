@@ -131,10 +131,10 @@ def occlusion(face: FaceLandmarks, hands: list[HandLandmarks]) -> NDArray:
     """(478,) weights of the face's landmarks in a fit: less where a hand lies over them."""
     weights = np.ones(len(face.points))
     for hand in hands:
-        hull = cv2.convexHull(hand.points.astype(np.float32))
-        for index, (x, y) in enumerate(face.points):
-            if cv2.pointPolygonTest(hull, (float(x), float(y)), False) > 0:
-                weights[index] = OCCLUDED
+        corners = cv2.convexHull(hand.points.astype(np.float32))[:, 0].astype(float)
+        edges, reach = np.roll(corners, -1, axis=0) - corners, face.points[:, None] - corners
+        turns = edges[:, 0] * reach[..., 1] - edges[:, 1] * reach[..., 0]  # of each point about each edge
+        weights[(turns > 0).all(1) | (turns < 0).all(1)] = OCCLUDED
     return weights
 
 

@@ -72,12 +72,12 @@ class Folder:
                 file.flush()
                 os.fsync(file.fileno())
 
-    def load(self, step: str, start: int | None = None) -> Arrays:
-        """Raises DiceError when they are missing or broken."""
+    def load(self, step: str, start: int | None = None, names: Iterable[str] | None = None) -> Arrays:
+        """All arrays, or those that are named. Raises DiceError when they are missing or broken."""
         path = self.file(step, start)
         try:
             with np.load(path, allow_pickle=False) as archive:
-                return {key: archive[key] for key in archive.files}
+                return {key: archive[key] for key in names or archive.files}
         except UNREADABLE as error:
             raise DiceError(f"{path} is missing or broken.", "Delete it and resume: it is made again.") from error
 

@@ -141,7 +141,7 @@ def _look(folder: Folder, eyes: EyesFor, report: Progress, glimpses: Glimpses | 
     count = look_at_all(folder, source, watching, report, LOOK_SHARE, glimpses)
     if not count:
         raise unseen(source.name)
-    _took(folder, "look", began, count=count, notes=[*facts["notes"], *source.notes])
+    _took(folder, "look", began, count=count, notes=[*facts["notes"], *source.notes, *watching.notes])
 
 
 def _steps(folder: Folder, report: Progress) -> None:
@@ -172,7 +172,7 @@ def _finish(folder: Folder, steps: Steps) -> None:
         cache.finish()
     for left in folder.path.glob(CACHES):  # of a hand that the new movement lacks
         left.unlink()
-    folder.note(complete=True)
+    folder.note(complete=True, notes=list(dict.fromkeys([*folder.facts["notes"], *steps.notes()])))
 
 
 def _took(folder: Folder, step: str, began: float, **facts: Any) -> None:

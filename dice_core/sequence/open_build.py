@@ -126,7 +126,8 @@ def _frame(row: Arrays, person: Person, sides: list[Side]) -> Arrays:
     contacts = {hand.side: np.zeros(len(hand.vertices), np.float32) for hand in hands}
     if scene is not None:
         for hand in hands:
-            _keep_out(hand, scene)
+            if row[f"{hand.side}_seen"] and row["head_seen"]:
+                _keep_out(hand, scene)
         displaced = _deformed(scene, hands, found)
         on_head = np.zeros(len(person.rest), np.float32)
         for hand in hands:

@@ -38,7 +38,7 @@ class OpenEyes:
         self.hand = hand
         self.tracker = Tracker(Landmarker(models, threads=1), face, crop)
         self.state, self.restore = self.tracker.state, self.tracker.restore
-        self.blank = blank
+        self.blank, self.notes = blank, ()
 
     def look(self, frame: Frame, step: float) -> Arrays:
         """What is in the next frame, `step` seconds later: one row of `BLANK`."""

@@ -27,7 +27,8 @@ from .person import Person, weights
 WEIGHED = 0.2  # seconds between two frames in which all parts are weighed
 WORTH = 0.12  # of looking like a touch from which they are
 POOR = 0.05  # of the hand's size: errors that are worth a second try
-LOST_HEAD = 8.0  # % of the face's width: a fit that has gone astray
+LOST_HEAD, LOST_HAND = 8.0, 4.0  # % of the face's width: fits that have gone astray
+INSIDE = 0.6  # of a hand's landmarks: with fewer in the picture it is guessed
 
 
 @dataclass
@@ -107,14 +108,15 @@ def _hand(row: Arrays, side: str, person: Person, before: Before, surface: Surfa
     found = {"parameters": np.full(HAND_PARAMETERS, np.nan), "error": blank, "looks": blank, "before": blank,
              "gap": blank, "plain": np.array(False), "costs": np.full(len(PARTS), np.nan)}  # fmt: skip
     eyes = None if before.vertices is None else person.eyes(before.vertices)
-    seen = observed(row, side, person, eyes, before.hands.get(side))
+    seen = observed(row, side, person, eyes, before.hands.pop(side, None))
     if seen is None:
-        before.hands.pop(side, None)
+        return found
+    unit = seen.problem.seen.size if np.isnan(width) else width
+    error = 100 * np.median(seen.fit.errors) / unit
+    if error > LOST_HAND:
         return found
     before.hands[side] = seen.fit.parameters
-    unit = seen.problem.seen.size if np.isnan(width) else width
-    found |= {"parameters": seen.fit.parameters, "plain": np.array(seen.plain),
-              "error": np.array(100 * np.median(seen.fit.errors) / unit)}  # fmt: skip
+    found |= {"parameters": seen.fit.parameters, "plain": np.array(seen.plain), "error": np.array(error)}
     if surface is None or seen.glance is None:
         return found
     found |= {"looks": np.array(seen.glance.touch), "before": np.array(REACH)}
@@ -133,6 +135,8 @@ def observed(row: Arrays, side: str, person: Person, eyes: float | None, before:
     if shown is None:
         return None
     hand, glance = shown
+    if ((hand.points > 0) & (hand.points < person.camera.image_size)).all(1).mean() < INSIDE:
+        return None
     betas = person.betas[side]
     problem = problem_of(hand, glance, person, eyes)
     fit = follow_hand(problem, betas, before)

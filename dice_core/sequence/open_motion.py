@@ -105,4 +105,4 @@ def _hand(times: NDArray, parameters: NDArray, seen: NDArray, raw: NDArray, head
     smoothed[:, :3] = (after * Rotation.from_rotvec(turn)).as_rotvec()
     smoothed[:, 3:6] = after.apply(place) + head[:, 3:6]
     smoothed[:, ANGLES] = pose
-    return smoothed
+    return smoothed[held(seen)]  # where it is not seen it stays, whatever the head does

@@ -6,14 +6,12 @@ from __future__ import annotations
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..body.openbody import hand_model
 from ..body.openbones import hand_skeleton, head_skeleton
-from ..fit.camera import default_camera
-from ..result.caches import CacheFile
-from ..types import SIDES, Camera, Side, Skeleton
-from .folder import CHUNK, Arrays, Folder
+from ..types import SIDES, Side
+from .base import FRAMES, MOTION, STATIC, InFolder, part_arrays
+from .folder import CHUNK, Arrays
 from .looking import rows_of
 from .open_build import built
 from .open_eyes import check_found
@@ -22,31 +20,15 @@ from .open_motion import moved
 from .open_touch import decided, placed
 from .person import Person, acquainted, portraits
 
-FRAMES, STATIC, MOTION = "frames", "static", "motion"  # names of steps that the result file knows, too
-ONLY_X = np.array([1, 0, 0], np.float32)
 LOOKS = ("looks", "before", "gap", "costs")
 
 
-class OpenSteps:
-    """Works in a folder in which all frames were looked at. Any process may do any chunk.
-
-    Parameters
-    ----------
-    folder
-        Of the sequence.
-    """
+class OpenSteps(InFolder):
+    """See `Steps`."""
 
     order = ("identity", "fitted", "decided", "placed", MOTION, STATIC, FRAMES)
     by_chunk = {"fitted": 0.40, "placed": 0.16, FRAMES: 0.44}  # and the share of the time that they take
     depend_on_smoothing = (MOTION, STATIC, FRAMES)
-
-    def __init__(self, folder: Folder) -> None:
-        self.folder = folder
-        facts = folder.facts
-        self.count, self.rate = int(facts["count"]), float(facts["rate"])
-        self.times = np.arange(self.count) / self.rate
-        self.source, self.settings = facts["source"]["name"], facts["settings"]
-        self.camera: Camera = default_camera(tuple(facts["image_size"]))
 
     @cached_property
     def person(self) -> Person:
@@ -115,34 +97,17 @@ class OpenSteps:
                          "camera_model": np.array("perspective"), "camera_matrix": np.asarray(self.camera.matrix)}  # fmt: skip
         if self._motion["head_seen"].any():
             bones = head_skeleton(person.identity, np.zeros(3), np.zeros(3))
-            found |= _part("head", person.model.faces, bones)
+            found |= part_arrays("head", person.model.faces, bones)
             found["params_head_identity"] = person.identity.astype(np.float32)
         for side in self.sides:
             model, x = hand_model(side), self._motion[f"{side}_parameters"][0]
-            found |= _part(f"hand_{side}", model.faces, hand_skeleton(model, x))
+            found |= part_arrays(f"hand_{side}", model.faces, hand_skeleton(model, x))
             found[f"params_hand_{side}_betas"] = person.betas[side].astype(np.float32)
-        for cache in self.caches(found):
-            CacheFile.create(cache.path, cache.vertices, cache.frames)
+        self.make_room(found)
         return found
 
-    def caches(self, static: Arrays) -> list[CacheFile]:
-        """The caches of the parts that there are."""
-        made = []
-        for part in ("head", *(f"hand_{side}" for side in SIDES)):
-            if f"{part}_faces" in static:
-                kinds = ("", "_contact", "_deformation") if part == "head" else ("", "_contact")
-                count = len(static[f"{part}_bone_weights"])
-                made += [CacheFile(self.folder.path / f"{part}{kind}.pc2", count, self.count) for kind in kinds]
-        return made
-
     def _build(self, start: int, motion: Arrays) -> Arrays:
-        frames = built(motion, self.person, self.sides) | self._judged(start)
-        static = self.folder.load(STATIC)
-        for cache in self.caches(static):
-            name = cache.path.stem
-            values = frames.pop(f"{name}_vertices" if f"{name}_vertices" in frames else name)
-            cache.write(start, values if values.ndim == 3 else values[..., None] * ONLY_X)
-        return frames
+        return self.fill_caches(start, built(motion, self.person, self.sides) | self._judged(start))
 
     def _judged(self, start: int) -> Arrays:
         """How much can be believed of each frame."""
@@ -151,10 +116,3 @@ class OpenSteps:
         found = {f"{part}_confidence": seen[f"{name}_score"] * seen[f"{name}_seen"] for part, name in names.items()}
         found |= {f"quality_hand_{side}_error": fits[f"{side}_error"].astype(np.float32) for side in self.sides}
         return found | {"quality_face_error": fits["head_error"].astype(np.float32)}
-
-
-def _part(name: str, faces: NDArray, bones: Skeleton) -> Arrays:
-    return {
-        f"{name}_faces": faces.astype(np.int32), f"{name}_bone_names": np.array(bones.names),
-        f"{name}_bone_parents": bones.parents, f"{name}_bone_joints": bones.joints, f"{name}_bone_weights": bones.weights,
-    }  # fmt: skip

@@ -14,6 +14,10 @@ from .folder import Arrays, Folder
 class Eyes(Protocol):
     """Look at one frame after another."""
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences for the user, when all was looked at."""
+
     def look(self, frame: Frame, step: float) -> Arrays:
         """What is in the next frame, `step` seconds later: always the same names and shapes."""
 
@@ -61,9 +65,16 @@ class Steps(Protocol):
     def caches(self, static: Arrays) -> list[CacheFile]:
         """The files that the last step fills."""
 
+    def notes(self) -> tuple[str, ...]:
+        """Sentences for the user, when all is done."""
+
 
 def steps_of(folder: Folder) -> Steps:
     """Of the engine that a folder's facts name."""
+    if folder.facts["engine"] == "dice":
+        from .dice_steps import DiceSteps
+
+        return DiceSteps(folder)
     from .open_steps import OpenSteps
 
     return OpenSteps(folder)

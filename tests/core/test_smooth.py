@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
-from dice_core.result.smooth import OneEuro
+from dice_core.result.smooth import OneEuro, continuous, held, smooth, smooth_rotations, zero_lag
 
 
 @pytest.fixture(scope="module")
@@ -70,3 +71,70 @@ def test_noise_shrinks_and_fast_motion_does_not_lag():
     lagging, quick = OneEuro(), OneEuro(beta=1.0)
     lags = [60 - 1 - [one(index / 30, value) for index, value in enumerate(ramp)][-1] for one in (lagging, quick)]
     assert lags[0] > 3 > 1 > lags[1] > 0
+
+
+def test_no_lag_either_way() -> None:
+    """Of a slow wave the phase stays within a hundredth of a period; the live filter lags by tens of milliseconds."""
+    times = np.arange(0, 8, 1 / 24)
+    wave = np.sin(2 * math.pi * 0.5 * times)[:, None]
+    offline = zero_lag(times, wave, 2.0, 0.0)[48:-48, 0]
+    live = OneEuro(2.0)
+    online = np.array([live(time, value) for time, value in zip(times, wave, strict=True)])[48:-48, 0]
+
+    def lag(values: np.ndarray) -> float:
+        turns = np.exp(-2j * math.pi * 0.5 * times[48:-48])
+        return float(-np.angle((values * turns).sum() / (wave[48:-48, 0] * turns).sum()) / math.pi)
+
+    assert abs(lag(offline)) < 0.001 and lag(online) > 0.05
+
+
+def test_it_is_measured_in_seconds() -> None:
+    """The same movement at 60 and at 240 frames a second comes out alike."""
+
+    def filtered(rate: float) -> np.ndarray:
+        times = np.arange(0, 4, 1 / rate)
+        step = (times > 2).astype(float)[:, None]
+        return np.interp(np.arange(0.5, 3.5, 0.1), times, zero_lag(times, step, 2.0, 0.0)[:, 0])
+
+    assert np.abs(filtered(60) - filtered(240)).max() < 0.08
+
+
+def test_a_straight_movement_stays_straight() -> None:
+    times = np.arange(0, 3, 1 / 30)
+    values = np.stack([times, 2 - 0.3 * times, np.zeros_like(times)], axis=1)
+    assert np.abs(zero_lag(times, values, 1.0, 0.0) - values).max() < 5e-3
+    assert np.array_equal(zero_lag(times[:1], values[:1], 1.0, 0.0), values[:1])
+
+
+def test_noise_goes_and_fast_movements_stay() -> None:
+    random = np.random.default_rng(1)
+    times = np.arange(0, 4, 1 / 24)
+    noise = random.normal(0, 0.003, (len(times), 3))
+    still = zero_lag(times, noise, 2.0, 12.0)
+    assert np.diff(still, 2, axis=0).std() < 0.15 * np.diff(noise, 2, axis=0).std()
+    jump = np.where(times[:, None] < 2, 0.0, 0.2) * np.ones(3)
+    assert np.abs(zero_lag(times, jump, 2.0, 12.0)[(times < 1.9) | (times > 2.1)] - jump[(times < 1.9) | (times > 2.1)]
+                  ).max() < 0.05  # fmt: skip
+
+
+def test_gaps_are_held_and_runs_do_not_see_each_other() -> None:
+    times = np.arange(12) / 10
+    seen = np.array([0, 0, 1, 1, 0, 0, 0, 0, 1, 1, 0, 0], bool)
+    values = np.where(seen, times * 10, np.nan)[:, None]
+    assert list(held(seen)) == [2, 2, 2, 3, 3, 3, 3, 3, 8, 9, 9, 9]
+    assert np.array_equal(smooth(times, values, seen, math.inf, 0.0)[:, 0], held(seen))
+    smoothed = smooth(times, values, seen, 1.0, 0.0)[:, 0]
+    assert np.isfinite(smoothed).all() and smoothed[7] < 4 and smoothed[8] > 7
+    assert np.isfinite(smooth_rotations(times, np.full((12, 3), np.nan), np.zeros(12, bool), 1.0, 0.0)).all()
+
+
+def test_rotations_take_the_short_way() -> None:
+    """Twice around an axis, which rotation vectors jump at; the signs of quaternions do not matter."""
+    times = np.arange(0, 4, 1 / 24)
+    angles = np.linspace(0, 4 * math.pi, len(times))
+    vectors = Rotation.from_rotvec(angles[:, None] * [0, 0, 1.0]).as_rotvec()
+    smoothed = Rotation.from_rotvec(smooth_rotations(times, vectors, np.ones(len(times), bool), 2.0, 2.0))
+    away = (smoothed.inv() * Rotation.from_rotvec(angles[:, None] * [0, 0, 1.0])).magnitude()
+    assert away[12:-12].max() < 0.05
+    quaternions = Rotation.from_rotvec(vectors).as_quat()
+    assert (np.einsum("nd,nd->n", *(continuous(quaternions)[part] for part in (slice(1, None), slice(-1)))) > 0).all()
