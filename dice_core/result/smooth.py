@@ -61,7 +61,7 @@ class OneEuro:
         return share * now + (1 - share) * before
 
 
-def zero_lag(times: NDArray, values: NDArray, min_cutoff: float, beta: float) -> NDArray:
+def zero_lag(times: NDArray, values: NDArray, min_cutoff: float, beta: float, together: bool = True) -> NDArray:
     """A whole movement, filtered forwards and then backwards, so that neither direction lags.
 
     Parameters
@@ -69,8 +69,8 @@ def zero_lag(times: NDArray, values: NDArray, min_cutoff: float, beta: float) ->
     times
         (N,) seconds, rising.
     values
-        (N, D), one thing.
-    min_cutoff, beta
+        (N, D).
+    min_cutoff, beta, together
         See `OneEuro`.
     """
     count = min(int(np.searchsorted(times - times[0], PADDING)), len(times) - 1)
@@ -78,13 +78,15 @@ def zero_lag(times: NDArray, values: NDArray, min_cutoff: float, beta: float) ->
     times = np.r_[2 * times[0] - times[before], times, 2 * times[-1] - times[after]]
     values = np.concatenate([2 * values[0] - values[before], values, 2 * values[-1] - values[after]])
     for clock in (times, -times):  # the second time backwards
-        filtered = OneEuro(min_cutoff, beta, together=True)
+        filtered = OneEuro(min_cutoff, beta, together=together)
         order = np.argsort(clock)
         values[order] = [filtered(time, value) for time, value in zip(clock[order], values[order], strict=True)]
     return values[count : len(values) - count]
 
 
-def smooth(times: NDArray, values: NDArray, seen: NDArray, min_cutoff: float, beta: float) -> NDArray:
+def smooth(
+    times: NDArray, values: NDArray, seen: NDArray, min_cutoff: float, beta: float, together: bool = True
+) -> NDArray:
     """(N, D) values where they are `seen`, each run by itself, and the last ones held where they are not; before the
     first, the first. A `min_cutoff` of infinity leaves them as they are."""
     smoothed = values.astype(float)
@@ -93,7 +95,7 @@ def smooth(times: NDArray, values: NDArray, seen: NDArray, min_cutoff: float, be
         return smoothed
     for run in np.split(there, np.flatnonzero(np.diff(times[there]) > APART) + 1):
         if len(run) > 1 and np.isfinite(min_cutoff):
-            smoothed[run] = zero_lag(times[run], smoothed[run], min_cutoff, beta)
+            smoothed[run] = zero_lag(times[run], smoothed[run], min_cutoff, beta, together)
     return smoothed[held(seen)]
 
 

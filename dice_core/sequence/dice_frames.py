@@ -41,13 +41,17 @@ class Depths:
         head = moment.head
         points = np.vstack([np.zeros((0, 3)), *(hand.vertices for hand in moment.hands)])
         depths = {"deformation": float(np.linalg.norm(head.deformation, axis=1).max())}
-        for name, vertices in (("pressed", head.vertices), ("penetration", head.vertices + head.deformation)):
-            inside = points[((points > vertices.min(0)) & (points < vertices.max(0))).all(1)]
-            depths[name] = 0.0
-            if len(inside):
-                nearest = Surface(vertices.astype(float), *self._skin).nearest(inside)
-                depths[name] = float(np.maximum(-nearest.distance[~nearest.on_cap], 0).max(initial=0.0))
+        depths["pressed"] = depths["penetration"] = self._deepest(head.vertices, points)
+        if depths["deformation"]:
+            depths["penetration"] = self._deepest(head.vertices + head.deformation, points)
         return {f"quality_{name}_mm": np.array(1000 * value, np.float32) for name, value in depths.items()}
+
+    def _deepest(self, vertices: NDArray, points: NDArray) -> float:
+        inside = points[((points > vertices.min(0)) & (points < vertices.max(0))).all(1)]
+        if not len(inside):
+            return 0.0
+        nearest = Surface(vertices.astype(float), *self._skin).nearest(inside)
+        return float(np.maximum(-nearest.distance[~nearest.on_cap], 0).max(initial=0.0))
 
 
 def frame_arrays(moment: Moment) -> Arrays:

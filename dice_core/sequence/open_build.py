@@ -25,6 +25,7 @@ NEAR, CLOSE = 0.01, 0.03  # metres from the head, and from its skin, within whic
 TINY = 1e-5  # metres that are no reason to move
 SURE = 0.5  # weight from which a hand presses
 LIGHT = 0.001  # metres that are pressed at least, when a hand backs off
+LIFTED = 0.01  # metres that a hand is brought back at most
 LEFT = 0.0012  # metres of penetration that may remain
 ROUNDS = 6
 RANKING = ("touch", "unsure", "no-touch")
@@ -152,7 +153,9 @@ def _hand(row: Arrays, side: Side, scene: Scene | None) -> Hand:
 
 
 def _keep_out(hand: Hand, scene: Scene) -> None:
-    """Back a hand off until it presses no farther in than the skin gives way; not at all while it does not touch."""
+    """Back a hand off until it presses no farther in than the skin gives way; not at all while it does not touch. What
+    touches is brought to the skin, should smoothing have lifted it off."""
+    nearer = LIFTED * np.clip(2 * hand.weight - 1, 0, 1)
     lowest, highest = scene.still.min(0) - NEAR, scene.still.max(0) + NEAR
     near = np.flatnonzero(((hand.vertices > lowest) & (hand.vertices < highest)).all(1))
     for _ in range(ROUNDS if len(near) else 0):
@@ -163,8 +166,12 @@ def _keep_out(hand: Hand, scene: Scene) -> None:
             limit = np.append(scene.person.allowed, np.zeros(nearest.face.max() + 1))[nearest.face]
             inside = depth > 0
             over = float(np.quantile((depth - limit)[inside], 0.95)) if inside.any() else 0.0
-            excess = min(over, excess - LIGHT)
-        if excess <= TINY:
+            lifted = min(LIGHT - excess, nearer)
+            excess = max(min(over, excess - LIGHT), 0.0) if lifted <= 0 else -lifted
+            nearer -= max(lifted, 0.0)
+        elif excess < 0:
+            break
+        if abs(excess) <= TINY:
             break
         scene.shift(hand, excess)
         near = near[depth > -CLOSE]

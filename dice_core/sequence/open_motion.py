@@ -73,7 +73,7 @@ def _head(times: NDArray, raw: NDArray, seen: NDArray, limits: dict[str, float])
     depth = smooth(times, np.log(np.maximum(raw[:, 5:6], 1e-3)), seen, limits["depth"], BETA["depth"])
     ray = smooth(times, raw[:, 3:5] / np.maximum(raw[:, 5:6], 1e-3), seen, limits["place"], BETA["place"])
     turn = smooth_rotations(times, raw[:, :3], seen, limits["turn"], BETA["turn"])
-    expression = smooth(times, raw[:, POSE:], seen, limits["expression"], BETA["expression"])
+    expression = smooth(times, raw[:, POSE:], seen, limits["expression"], BETA["expression"], together=False)
     return np.hstack([turn, ray * np.exp(depth), np.exp(depth), np.clip(expression, 0, 1)])
 
 
@@ -91,18 +91,21 @@ def _corrected(times: NDArray, free: NDArray, placed: NDArray) -> NDArray:
 
 def _hand(times: NDArray, parameters: NDArray, seen: NDArray, raw: NDArray, head: NDArray, limits: dict[str, float]
           ) -> NDArray:  # fmt: skip
-    """Smoothed as the head sees it, so that what touches stays where it touches."""
+    """Turned as the head sees it, as far away as in proportion to the head: what touches stays where it touches."""
     parameters = np.nan_to_num(parameters)[held(seen)]
     if not seen.any():
         return parameters
     before, after = Rotation.from_rotvec(raw[:, :3]), Rotation.from_rotvec(head[:, :3])
     turn = (before.inv() * Rotation.from_rotvec(parameters[:, :3])).as_rotvec()
-    place = before.inv().apply(parameters[:, 3:6] - raw[:, 3:6])
     turn = smooth_rotations(times, turn, seen, limits["turn"], BETA["turn"])
-    place = smooth(times, place, seen, limits["place"], BETA["place"])
-    pose = smooth(times, parameters[:, ANGLES], seen, limits["pose"], BETA["pose"])
+    distant = np.maximum(parameters[:, 5:6], 1e-3)
+    ray = smooth(times, parameters[:, 3:5] / distant, seen, limits["place"], BETA["place"])
+    there = raw[0, 5] > 0  # a head
+    ratio = np.log(distant / raw[:, 5:6]) if there else np.log(distant)
+    depth = np.exp(smooth(times, ratio, seen, limits["depth"], BETA["depth"])) * (head[:, 5:6] if there else 1.0)
+    pose = smooth(times, parameters[:, ANGLES], seen, limits["pose"], BETA["pose"], together=False)
     smoothed = parameters.copy()
     smoothed[:, :3] = (after * Rotation.from_rotvec(turn)).as_rotvec()
-    smoothed[:, 3:6] = after.apply(place) + head[:, 3:6]
+    smoothed[:, 3:6] = np.hstack([ray * depth, depth])
     smoothed[:, ANGLES] = pose
     return smoothed[held(seen)]  # where it is not seen it stays, whatever the head does
