@@ -2,18 +2,20 @@
 # make test                the tests on the Blender that fits this Python
 # make test-matrix         the tests on every supported Blender; REAL_BLENDER names an executable to try too
 # make test-others         the same without the one that make test takes
+# make test-all            make test and make test-others at once
 # make test-window         a real Blender's window, by mouse and keyboard; REAL_BLENDER names it
 # make check               style and types
 # make zip                 the extension, in dist/
 # make bench [PHOTO=path]  seconds by stage
-# make benchmark           accuracy against pictures whose truth is known, in out/benchmark.json and a page beside it
+# make benchmark           accuracy against pictures whose truth is known, in out/benchmark.json and a page beside it;
+#                          of clips, in out/benchmark_clips.json
 # make clean               removes what these commands made, the environment too
 
 PYTHON ?= python3
 export DICE_RUNTIME := $(CURDIR)/.venv
 RUN := $(DICE_RUNTIME)/python/bin/python
 
-.PHONY: demo test test-matrix test-others test-window check zip bench benchmark environment clean
+.PHONY: demo test test-matrix test-others test-all test-window check zip bench benchmark environment clean
 
 demo:
 	@$(PYTHON) -m tools.prepare
@@ -27,6 +29,9 @@ test-matrix: environment
 
 test-others: environment
 	@$(PYTHON) -m tools.run_tests others real
+
+test-all: environment
+	@$(PYTHON) -m tools.run_tests core matrix real
 
 test-window: environment
 	@$(PYTHON) -m tools.run_tests window
@@ -45,6 +50,8 @@ bench: environment
 benchmark: environment
 	@"$(RUN)" -m tools.make_benchmark test
 	@"$(RUN)" -m tools.benchmark.run out/benchmark/test --page
+	@"$(RUN)" -m tools.benchmark.clips test
+	@"$(RUN)" -m tools.benchmark.run_clips out/benchmark/clips/test
 
 environment:
 	@$(PYTHON) install_deps.py --target "$(DICE_RUNTIME)" --dev --engine dice --research

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from . import cli, jobs, languages, ops, panels, preferences, properties
+from . import cli, jobs, languages, ops, panels, preferences, preview, properties
 
-MODULES = (languages, properties, preferences, jobs, ops, panels, cli)
+MODULES = (languages, properties, preferences, jobs, preview, ops, panels, cli)
 
 
 def register() -> None:

@@ -32,10 +32,13 @@ from .scene.export import export_copy
 from .scene.expressions import add_expressions
 from .scene.kept import kept
 from .scene.projection import project_photo
+from .scene.sequence import is_sequence, reset_sequence
+from .sequences import bake_frame, bake_range, capture_sequence, import_sequence, smooth_sequence
 
 __all__ = [
-    "add_expressions", "bake_photo", "batch", "capture", "export_copy", "fix_contact", "import_capture", "kept",
-    "parts", "project_photo", "remove", "reset", "rig", "save", "set_contact_threshold", "show_contact",
+    "add_expressions", "bake_frame", "bake_photo", "bake_range", "batch", "capture", "capture_sequence", "export_copy",
+    "fix_contact", "import_capture", "import_sequence", "kept", "parts", "project_photo", "remove", "reset", "rig",
+    "save", "set_contact_threshold", "show_contact", "smooth_sequence",
 ]  # fmt: skip
 
 
@@ -205,14 +208,15 @@ def set_contact_threshold(collection: bpy.types.Collection, least: float) -> int
 
 
 def reset(collection: bpy.types.Collection, *, scene: bpy.types.Scene | None = None) -> None:
-    """Make a capture's objects anew as they were captured, also those that were renamed, changed or deleted.
+    """Make a capture's or a sequence's objects anew as they were captured, also those that were renamed, changed or
+    deleted.
 
     Raises
     ------
     DiceError
-        When the collection does not hold its result; nothing has changed then.
+        When the collection does not hold its result, or the sequence's folder is gone; nothing has changed then.
     """
-    rebuild(collection, scene or bpy.context.scene)
+    (reset_sequence if is_sequence(collection) else rebuild)(collection, scene or bpy.context.scene)
 
 
 def fix_contact(

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import bpy
 
@@ -53,16 +54,16 @@ warm = Warm()
 
 
 class CaptureJob:
-    """One answer of the worker; `done` gets it in Blender's main thread. See `jobs.Job`."""
+    """One answer of the worker, a capture; `done` gets it in Blender's main thread. See `jobs.Job`."""
 
     belongs_to_file = True
 
-    def __init__(self, ask: Ask, *, runtime: Path, done: Callable[[Capture], None]) -> None:
+    def __init__(self, ask: Ask, *, runtime: Path, done: Callable[[Any], None]) -> None:
         self.ask, self.done = ask, done
         self.stage, self.fraction, self.cancelling = "Starting", 0.0, False
         self.client = _ready(runtime)
         self._submitted = False
-        self._result: Capture | None = None
+        self._result: Any = None
         self._deadline = float("inf")
         if warm.greeted:
             self._submit()
@@ -100,7 +101,7 @@ class CaptureJob:
             raise Cancelled()
         return self._result is not None and self._hand_over(self._result)
 
-    def _hand_over(self, result: Capture) -> bool:
+    def _hand_over(self, result: Any) -> bool:
         """Give the result away as soon as the user is not busy; to a script that waits for it, at once."""
         if self.cancelling:
             raise Cancelled()
@@ -118,7 +119,12 @@ class CaptureJob:
             self._submit()
         elif message.job != self.client.job or (not self._submitted and not isinstance(message, protocol.Failure)):
             return  # the tail of an earlier job
-        elif isinstance(message, protocol.ProgressMessage):
+        else:
+            self._hear(message)
+
+    def _hear(self, message: protocol.Message) -> None:
+        """Something about this job."""
+        if isinstance(message, protocol.ProgressMessage):
             self.stage, self.fraction = message.stage, message.fraction
         elif isinstance(message, protocol.Failure):
             raise message.error()
@@ -128,8 +134,7 @@ class CaptureJob:
 
 def run(ask: Ask, *, runtime: Path, report: Progress = silent) -> Capture:
     """Ask and wait for the result. Raises the job's `DiceError`, and one when another job is running."""
-    if jobs.state.job is not None:  # it would lose its answers to us, or the runtime's files are being replaced
-        raise DiceError("Another capture or an installation is running.", "Wait for it, or cancel it.")
+    check_idle()
     client = _ready(runtime)
     warm.greeted = True  # `finish` reads the greeting
     ask(client)
@@ -141,6 +146,13 @@ def run(ask: Ask, *, runtime: Path, report: Progress = silent) -> Capture:
         raise
     finally:
         _rest()
+
+
+def check_idle() -> None:
+    """Raises `DiceError` when another job is running: it would lose its answers to us, or the runtime's files are being
+    replaced."""
+    if jobs.state.job is not None:
+        raise DiceError("Another capture or an installation is running.", "Wait for it, or cancel it.")
 
 
 def asking(photo: Photo, request: Request) -> Ask:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import bpy
 
@@ -53,6 +53,54 @@ def node_tree(data: bpy.types.Material | bpy.types.World) -> bpy.types.ShaderNod
     if data.node_tree is None:
         data.use_nodes = True
     return data.node_tree
+
+
+def channels(owner: bpy.types.ID) -> bpy.types.bpy_struct:
+    """Where the curves of a data-block's own action are, `fcurves` and `groups`; made when there is none.
+
+    Since 4.4 an action has slots for several data-blocks; since 5.0 its curves are reached through them only.
+    """
+    animation = owner.animation_data_create()
+    action = animation.action
+    if action is None:
+        action = animation.action = bpy.data.actions.new(owner.name)
+    if not hasattr(action, "layers"):
+        return action
+    if animation.action_slot is None:
+        animation.action_slot = action.slots.new(id_type=owner.id_type, name=owner.name)
+    layer = action.layers[0] if action.layers else action.layers.new("Layer")
+    strip = layer.strips[0] if layer.strips else layer.strips.new(type="KEYFRAME")
+    return strip.channelbag(animation.action_slot, ensure=True)
+
+
+class NodeInput(NamedTuple):
+    """An input of a Geometry Nodes modifier: `owner`'s property at `path`, `whole` from the object on."""
+
+    owner: bpy.types.bpy_struct
+    path: str
+    whole: str
+
+    @property
+    def value(self) -> Any:
+        return self.owner.path_resolve(self.path)
+
+    @value.setter
+    def value(self, value: object) -> None:
+        if self.path == "value":
+            self.owner.value = value
+        else:
+            self.owner[self.path[2:-2]] = value
+        self.owner.id_data.update_tag()
+
+
+def node_input(modifier: bpy.types.NodesModifier, name: str) -> NodeInput:
+    """The input of that name. Custom properties of the modifier became properties of their own in 5.2."""
+    sockets = (item for item in modifier.node_group.interface.items_tree if item.item_type == "SOCKET")
+    key = next(socket.identifier for socket in sockets if socket.in_out == "INPUT" and socket.name == name)
+    place = f'modifiers["{modifier.name}"]'
+    if hasattr(modifier, "properties"):
+        return NodeInput(getattr(modifier.properties.inputs, key), "value", f"{place}.properties.inputs.{key}.value")
+    return NodeInput(modifier, f'["{key}"]', f'{place}["{key}"]')
 
 
 def unused(items: Collection[bpy.types.ID]) -> set[bpy.types.ID]:

@@ -9,6 +9,7 @@ from bpy.props import BoolProperty, EnumProperty, IntProperty, PointerProperty, 
 from .compat import PATH_OPTIONS
 from .languages.words import CONTEXT
 from .scene import naming
+from .sequence_properties import DICE_PG_sequence
 
 ENGINES = (
     ("open", "Open", "Landmarks and geometry; needs nothing that is gated, and no GPU"),
@@ -73,11 +74,15 @@ class DICE_PG_settings(bpy.types.PropertyGroup):
         name="Capture",
         description="Which capture the panel describes and its tools work on",
         type=bpy.types.Collection,
-        poll=lambda _, collection: naming.RESULT in collection,
+        poll=lambda _, collection: naming.RESULT in collection or naming.FOLDER in collection,
+    )
+    sequence: PointerProperty(
+        name="Sequence", description="How to capture moving pictures", type=DICE_PG_sequence
     )
 
 
 def register() -> None:
+    bpy.utils.register_class(DICE_PG_sequence)
     bpy.utils.register_class(DICE_PG_settings)
     bpy.types.Scene.dice = PointerProperty(type=DICE_PG_settings)
 
@@ -85,3 +90,4 @@ def register() -> None:
 def unregister() -> None:
     del bpy.types.Scene.dice
     bpy.utils.unregister_class(DICE_PG_settings)
+    bpy.utils.unregister_class(DICE_PG_sequence)

@@ -16,7 +16,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 MARKER = "complete.json"
-MISLEADING = ("PYTHONPATH", "PYTHONHOME", "PYTHONSAFEPATH")  # variables that lead another Python astray
+# Variables that lead another Python astray; the last makes it compile torch anew at every start, for ten seconds.
+MISLEADING = ("PYTHONPATH", "PYTHONHOME", "PYTHONSAFEPATH", "PYTHONDONTWRITEBYTECODE")
 
 
 def tolerate_any_name() -> None:

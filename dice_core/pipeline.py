@@ -119,9 +119,15 @@ class Pipeline:
         ).path  # fmt: skip
 
     def _eyes(self, settings: Settings) -> Eyes:
+        models, asked = models_dir(self.runtime), (settings.hand, settings.face, settings.crop)
+        if settings.engine == "dice":
+            engine = self.engine("dice", settings.precision, fix_contact=settings.fix_contact)
+            from .sequence.dice_eyes import DiceEyes
+
+            return DiceEyes(engine, models, *asked)  # type: ignore[arg-type]
         from .sequence.open_eyes import OpenEyes
 
-        return OpenEyes(models_dir(self.runtime), settings.hand, settings.face, settings.crop)  # type: ignore[arg-type]
+        return OpenEyes(models, *asked)  # type: ignore[arg-type]
 
     def smooth_sequence(self, folder: Path, smoothing: float, report: Progress = silent) -> Path:
         """See `sequence.job.smooth_sequence`."""

@@ -231,7 +231,7 @@ def import_with(allowed: str, *modules: str) -> subprocess.CompletedProcess:
 
 
 def test_blender_side_of_the_core_needs_numpy_only() -> None:
-    names = ("types", "errors", "paths", "protocol", "client", "result.store")
+    names = ("types", "errors", "paths", "protocol", "client", "result.store", "result.sequence", "result.keys")
     done = import_with("numpy", "dice_core", *(f"dice_core.{name}" for name in names))
     assert done.returncode == 0, done.stderr
 

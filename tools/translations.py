@@ -26,13 +26,14 @@ FOLDER = ROOT / "dice_blender" / "languages"
 TEMPLATE = FOLDER / "template.pot"
 # Where interface text stands in the sources, and what it looks like there; the first that fits counts.
 PLACES = (
-    ("dice_blender/(cli.py|languages/)", None),
+    ("dice_blender/(cli|languages/)", None),
     ("dice_blender/scene/", re.compile(r"[A-Z][^\n{}]*( [a-z']+,? [a-z']|\.$)[^\n{}]*")),  # not: names of things
     ("dice_blender/", re.compile(r"[A-Z][\w'-]*:? [^\n]*\S|[A-Z][a-z]+(-[A-Z][a-z]+)?")),
-    ("dice_core/(engines|errors|installer|landmarks|media|result/store|client|files|pipeline|protocol|runtime)",
+    ("dice_core/(engines|errors|installer|landmarks|media|result/(store|sequence|caches)|sequence|client|files|"
+     "pipeline|protocol|runtime)",
      re.compile(r"[A-Z][^\n{}]*\.")),
 )  # fmt: skip
-NAMES = ("Strip", "DICE Batch", "DICE Doctor")  # look like text in dice_blender
+NAMES = ("Strip", "Layer", "DICE Batch", "DICE Doctor")  # look like text in dice_blender
 TRANSLATED = ("iface", "tip", "rpt")  # dice_blender/languages/words.py
 TELLING = ("report", "say")  # of progress
 STAGES = ("STAGES", "FIX")  # names of constants that hold stages of a capture

@@ -3,9 +3,28 @@
 
 from __future__ import annotations
 
-from . import batch, capture, crop, export, fix, official, presets, result, rig, runtime, scene, texture
+from . import (
+    batch,
+    capture,
+    crop,
+    export,
+    fix,
+    official,
+    presets,
+    result,
+    rig,
+    runtime,
+    scene,
+    sequence,
+    sequence_bake,
+    sequence_scene,
+    texture,
+)  # fmt: skip
 
-MODULES = (scene, result, fix, rig, texture, export, capture, batch, crop, presets, runtime, official)
+MODULES = (
+    scene, result, fix, rig, texture, export, capture, batch, sequence_scene, sequence, sequence_bake, crop, presets,
+    runtime, official,
+)  # fmt: skip
 
 
 def register() -> None:

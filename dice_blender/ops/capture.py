@@ -16,14 +16,10 @@ from ..properties import DICE_PG_settings
 from ..scene import footage
 from ..scene.obstacles import InTheWay, in_the_way
 from . import scene as scene_ops
+from .chosen import MISSING, chosen_picture, editor_of
 from .poll import fail, unless
 
 GLOB = ";".join(f"*{kind}" for kind in KINDS)
-MISSING = {
-    "IMAGE_EDITOR": "Open an image first",
-    "CLIP_EDITOR": "Open a movie clip first",
-    "SEQUENCE_EDITOR": "Select a movie or image strip first",
-}
 
 
 class DICE_OT_capture(bpy.types.Operator):
@@ -37,7 +33,7 @@ class DICE_OT_capture(bpy.types.Operator):
         return unless(cls, _why_not(context))
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        return _capture(self, _chosen(context), context)
+        return _capture(self, chosen_picture(context), context)
 
 
 class DICE_OT_capture_file(bpy.types.Operator, ImportHelper):
@@ -96,7 +92,7 @@ def _capture(operator: bpy.types.Operator, chosen: footage.Source, context: bpy.
         if bpy.app.background:
             api.capture(chosen, scene=context.scene, **vars(request))
         else:
-            _start(chosen, request, context.scene.name, elsewhere=_editor(context) in MISSING)
+            _start(chosen, request, context.scene.name, elsewhere=editor_of(context) in MISSING)
     except DiceError as error:
         return fail(operator, error)
     return {"FINISHED"}
@@ -106,9 +102,9 @@ def _why_not(context: bpy.types.Context) -> str:
     """Why nothing can be captured now; empty when it can."""
     if reason := not_ready(context.scene.dice):
         return reason
-    chosen = _chosen(context)
+    chosen = chosen_picture(context)
     if not chosen:
-        return MISSING.get(_editor(context), "Choose a picture first")
+        return MISSING.get(editor_of(context), "Choose a picture first")
     error = footage.trouble(chosen) if isinstance(chosen, compat.Strip) else None
     return error.message.rstrip(".") if error else ""
 
@@ -126,25 +122,6 @@ def not_ready(settings: DICE_PG_settings) -> str:
     return ""
 
 
-def _chosen(context: bpy.types.Context) -> footage.Source | None:
-    """The picture: in the Image and Clip Editors what they show, in the Video Sequencer the active strip, elsewhere
-    what the panel names. It goes into the window's scene, also from a sequencer that shows another one."""
-    editor = _editor(context)
-    if editor == "IMAGE_EDITOR":
-        return context.space_data.image
-    if editor == "CLIP_EDITOR":
-        return context.space_data.clip
-    if editor == "SEQUENCE_EDITOR":
-        scene = compat.sequencer_scene(context)
-        return scene.sequence_editor.active_strip if scene and scene.sequence_editor else None
-    settings = context.scene.dice
-    return settings.filepath if settings.source == "FILE" else settings.image
-
-
-def _editor(context: bpy.types.Context) -> str:
-    return "" if context.space_data is None else context.space_data.type
-
-
 def request_of(settings: DICE_PG_settings) -> capture_job.Request:
     """What the panel asks for."""
     crop = (settings.crop_left, settings.crop_top, settings.crop_side) if settings.use_crop else None
@@ -160,15 +137,19 @@ def _start(
 
     def done(result: Capture) -> None:
         scene_ops.import_pending(result, picture, scene)
-        captured = bpy.data.scenes[scene].dice.result
-        if names := in_the_way(bpy.data.scenes[scene], captured):
-            told = iface("{} stands between the camera and the captured head, or around them.")
-            jobs.state.notice = InTheWay(told.format(names[0]), "Move or hide it.")
-        elif elsewhere:
-            jobs.state.notice = iface("{} is in the 3D view.").format(captured.name)
+        tell_where(bpy.data.scenes[scene], elsewhere)
 
     ask = capture_job.asking(picture, request)
     jobs.start(capture_job.CaptureJob(ask, runtime=preferences.runtime(), done=done))
+
+
+def tell_where(scene: bpy.types.Scene, elsewhere: bool) -> None:
+    """Say what hides the scene's newest capture, or where it went when it was asked for in another editor."""
+    if names := in_the_way(scene, scene.dice.result):
+        told = iface("{} stands between the camera and the captured head, or around them.")
+        jobs.state.notice = InTheWay(told.format(names[0]), "Move or hide it.")
+    elif elsewhere:
+        jobs.state.notice = iface("{} is in the 3D view.").format(scene.dice.result.name)
 
 
 CLASSES = (DICE_OT_capture, DICE_OT_capture_file, DICE_FH_photograph, DICE_OT_cancel)

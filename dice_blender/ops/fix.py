@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import bpy
 
-from ...dice_core.errors import DiceError
 from ...dice_core.types import Capture
 from .. import capture_job, jobs, preferences
 from ..scene import naming
@@ -14,6 +13,7 @@ from ..scene.kept import kept
 from .poll import run, unless
 from .result import why_fixed
 from .runtime import busy
+from .scene import rebuilt
 
 
 class DICE_OT_fix_contact(bpy.types.Operator):
@@ -37,14 +37,7 @@ def _needless(collection: bpy.types.Collection) -> str:
 
 def _job(owner: str, scene_name: str, capture: Capture) -> jobs.Job:
     def done(fixed: Capture) -> None:
-        scene = bpy.data.scenes.get(scene_name)
-        collection = next((one for one in bpy.data.collections if one.get(naming.OWNER) == owner), None)
-        if collection is None or scene is None:
-            raise DiceError("The capture is gone.", "Undo what removed it, and fix the contact again.")
-        rebuild(collection, scene, fixed)
-        if not bpy.app.background:
-            with bpy.context.temp_override(window=bpy.context.window_manager.windows[0]):
-                bpy.ops.ed.undo_push(message="Fix Contact")
+        rebuilt(owner, scene_name, lambda collection, scene: rebuild(collection, scene, fixed), "Fix Contact")
 
     return capture_job.CaptureJob(capture_job.fixing(capture), runtime=preferences.runtime(), done=done)
 

@@ -12,6 +12,7 @@ from .. import api, jobs
 from ..languages.words import rpt, tip
 from ..scene import contact, kept
 from ..scene.obstacles import in_the_way
+from ..scene.sequence import is_sequence
 from .poll import fail, unless
 
 
@@ -148,7 +149,8 @@ class DICE_OT_delete(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         settings = context.scene.dice
         api.remove(settings.result)
-        left = [child for child in context.scene.collection.children_recursive if kept.is_kept(child)]
+        children = context.scene.collection.children_recursive
+        left = [child for child in children if kept.is_kept(child) or is_sequence(child)]
         settings.result = left[-1] if left else None
         return {"FINISHED"}
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import bpy
@@ -13,7 +14,7 @@ from ...dice_core.errors import DiceError
 from ...dice_core.types import Capture
 from .. import api
 from ..compat import PATH_OPTIONS
-from ..scene import build
+from ..scene import build, naming
 from ..scene.photo import Photo
 from .poll import told, unless
 
@@ -69,8 +70,7 @@ class DICE_OT_import_result(bpy.types.Operator, ImportHelper):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        reason = "The scene belongs to another file" if context.scene.library is not None else ""
-        return unless(cls, reason or ("" if context.mode == "OBJECT" else "Return to Object Mode first"))
+        return unless(cls, why_not_here(context))
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         try:
@@ -81,7 +81,7 @@ class DICE_OT_import_result(bpy.types.Operator, ImportHelper):
             return {"CANCELLED"}
         if scene == context.scene:
             select(context, build.meshes(collection))
-            _look(context, self.match and self.look_through)
+            look(context, self.match and self.look_through)
         return {"FINISHED"}
 
     def draw(self, context: bpy.types.Context) -> None:
@@ -104,21 +104,56 @@ class DICE_OT_import_result(bpy.types.Operator, ImportHelper):
         return pending.capture, pending.photo, scene
 
 
+def why_not_here(context: bpy.types.Context) -> str:
+    """Why nothing can be built in the scene now; empty when something can."""
+    reason = "The scene belongs to another file" if context.scene.library is not None else ""
+    return reason or ("" if context.mode == "OBJECT" else "Return to Object Mode first")
+
+
 def import_pending(capture: Capture, photo: Photo | None, scene: str) -> None:
     """Build a job's capture in the scene of that name, where it was started, as one step that can be undone."""
     pending.number += 1
     pending.capture, pending.photo, pending.scene, pending.perspective = capture, photo, scene, ""
+    in_view(scene, lambda: bpy.ops.dice.import_result("EXEC_DEFAULT", True, number=pending.number))
+
+
+def in_view(scene: str, operator: Callable[[], object]) -> None:
+    """Call an operator where the redo panel appears: in the largest 3D view of a window that shows the scene.
+
+    Raises
+    ------
+    DiceError
+        With what the operator reported.
+    """
     windows = bpy.context.window_manager.windows
     window = next((window for window in windows if window.scene.name == scene), windows[0])
     place = {"window": window}
     area = None if bpy.app.background else _largest_view(window.screen)
-    if area:  # the redo panel appears there
+    if area:
         place |= {"area": area, "region": next(region for region in area.regions if region.type == "WINDOW")}
     try:
         with bpy.context.temp_override(**place):
-            bpy.ops.dice.import_result("EXEC_DEFAULT", True, number=pending.number)
+            operator()
     except RuntimeError as error:  # how an operator's report reaches its caller
         raise DiceError(str(error).partition(": ")[2].strip()) from error
+
+
+def rebuilt(owner: str, scene: str, build: Callable[[bpy.types.Collection, bpy.types.Scene], None], step: str) -> None:
+    """Change a capture after a job, as one step that can be undone: the collection of that owner, the scene's name.
+
+    Raises
+    ------
+    DiceError
+        When one of them is gone.
+    """
+    place = bpy.data.scenes.get(scene)
+    collection = next((one for one in bpy.data.collections if one.get(naming.OWNER) == owner), None)
+    if collection is None or place is None:
+        raise DiceError("The capture is gone.", "Undo what removed it, and try again.")
+    build(collection, place)
+    if not bpy.app.background:
+        with bpy.context.temp_override(window=bpy.context.window_manager.windows[0]):
+            bpy.ops.ed.undo_push(message=step)
 
 
 def select(context: bpy.types.Context, items: list[bpy.types.Object]) -> None:
@@ -132,7 +167,7 @@ def select(context: bpy.types.Context, items: list[bpy.types.Object]) -> None:
     layer.objects.active = items[0]
 
 
-def _look(context: bpy.types.Context, through: bool) -> None:
+def look(context: bpy.types.Context, through: bool) -> None:
     """Turn the view to the scene's camera, or back as it was: undo does not do that when the redo panel runs."""
     if area := _largest_view(context.screen):
         view = area.spaces.active.region_3d

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ...dice_core.errors import DiceError, MediaError, ModelsMissing, NothingFound, NotInstalled, Unexpected, WorkerDied
 from ..program_job import ProgramFailed
 from ..scene.obstacles import InTheWay
+from ..sequence_job import Interrupted
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ BUTTONS: dict[type[DiceError], tuple[Button, ...]] = {
     ModelsMissing: (OFFICIAL_FILES,),
     WorkerDied: (COPY_LOG, REPAIR),
     Unexpected: (COPY_LOG,),
+    Interrupted: (Button("dice.resume_sequence", "Resume", "PLAY"),),
     InTheWay: (Button("dice.hide_obstacles", "Hide", "HIDE_ON"),),
     ProgramFailed: (COPY_LOG,),
 }

@@ -8,6 +8,8 @@ import bpy
 from ..languages.words import iface
 from ..scene import build, contact
 from ..scene.deformation import key_of
+from ..scene.sequence import is_sequence
+from .sequence_result import draw_sequence
 from .widgets import draw_text
 
 CONTACT = {
@@ -54,9 +56,13 @@ class DICE_PT_result(bpy.types.Panel):
         collection = context.scene.dice.result
         items = build.meshes(collection)
         layout.prop(context.scene.dice, "result", text="")
-        _draw_contact(layout, collection)
+        if not is_sequence(collection):
+            _draw_contact(layout, collection)
         if items:
             _draw_show(layout, any(contact.is_shown(item) for item in items))
+        if is_sequence(collection):
+            draw_sequence(layout, context, collection)
+            return
         column = layout.column(align=True)
         for item in items:
             key = key_of(item)
@@ -80,6 +86,11 @@ class DICE_PT_tools(bpy.types.Panel):
 
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
+        if is_sequence(context.scene.dice.result):
+            layout.operator("dice.contact_threshold", icon="GROUP_VERTEX")
+            layout.operator("dice.export_copy", icon="EXPORT")
+            layout.operator("dice.delete", text="Delete", icon="TRASH")
+            return
         column = layout.column(align=True)
         column.operator("dice.contact_threshold", icon="GROUP_VERTEX")
         if context.scene.dice.result.get("dice_engine") == "dice":
@@ -104,6 +115,11 @@ class DICE_PT_quality(bpy.types.Panel):
     bl_category = "DICE"
     bl_parent_id = "DICE_PT_result"
     bl_options = {"DEFAULT_CLOSED"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        result = context.scene.dice.result
+        return result is not None and not is_sequence(result)
 
     def draw(self, context: bpy.types.Context) -> None:
         _draw_quality(self.layout, context.scene.dice.result)

@@ -8,7 +8,10 @@ from contextlib import contextmanager
 
 import bpy
 
-KINDS = ("scenes", "collections", "objects", "meshes", "cameras", "armatures", "materials", "images", "worlds")
+KINDS = (
+    "scenes", "collections", "objects", "meshes", "cameras", "armatures", "materials", "images", "worlds", "actions",
+    "node_groups", "movieclips",
+)  # fmt: skip
 
 
 @contextmanager

@@ -85,7 +85,7 @@ def _prepared(item: bpy.types.Object, bones: Bones) -> _Rigged:
     armature.show_in_front = True
     armature[naming.PART] = naming.RIG.format(item[naming.PART])
     armature.matrix_basis = item.matrix_world @ Matrix(skinning.placement(item, bones)) @ root
-    _add_bones(armature, bones.names, shapes_of(bones), bones.parents)
+    add_bones(armature, bones.names, shapes_of(bones), bones.parents)
     bends = _pose(armature, bones)
     to_mesh = np.array(item.matrix_world.inverted() @ armature.matrix_basis, np.float64)
     in_mesh = to_mesh @ bends @ np.linalg.inv(to_mesh)
@@ -95,7 +95,7 @@ def _prepared(item: bpy.types.Object, bones: Bones) -> _Rigged:
     return _Rigged(item, armature, bones, points)
 
 
-def _add_bones(armature: bpy.types.Object, names: tuple[str, ...], shapes: list[BoneShape], parents: NDArray) -> None:
+def add_bones(armature: bpy.types.Object, names: tuple[str, ...], shapes: list[BoneShape], parents: NDArray) -> None:
     """Bones at rest, as the armature's own space has them: its origin is the root's joint."""
     with apart() as scene, shown(scene, [armature]):
         bpy.ops.object.mode_set(mode="EDIT")

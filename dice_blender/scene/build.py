@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import bpy
@@ -13,6 +13,7 @@ from ...dice_core.types import Capture
 from ..compat import unused
 from . import naming, photo, photo_material
 from .apart import data_blocks
+from .cache_mesh import carriers_of
 from .camera import match_scene
 from .contact import materials_of
 from .fill import fill
@@ -83,10 +84,17 @@ def rebuild(collection: bpy.types.Collection, scene: bpy.types.Scene, capture: C
     DiceError
         When there is nothing to build from, or something failed; nothing has changed then.
     """
-    capture = capture or kept(collection)
-    old, image = parts(collection), photograph(collection)
+    capture, image = capture or kept(collection), photograph(collection)
+    replace_parts(collection, scene, lambda: fill(collection, capture, image))
+
+
+def replace_parts(
+    collection: bpy.types.Collection, scene: bpy.types.Scene, make: Callable[[], dict[str, bpy.types.Object]]
+) -> None:
+    """Let what `make` makes, objects in the collection by part, take the place of the collection's parts."""
+    old = parts(collection)
     with all_or_nothing(scene):
-        made = fill(collection, capture, image)
+        made = make()
     names = {part: item.name for part, item in old.items()}
     for part, item in old.items():
         for holder in item.users_collection:  # or they would hold the new one twice
@@ -157,6 +165,7 @@ def _discard(items: list[bpy.types.Object], image: bpy.types.Image | None = None
     """Delete objects of ours and what only they use."""
     owned = {item.data for item in items} | ({image} - {None})
     for item in items:
+        owned |= _moving(item)
         owned |= {one for one in materials_of(item) if naming.OURS in one or naming.PLAIN in one}
     for material in [data for data in owned if isinstance(data, bpy.types.Material)]:
         owned |= {
@@ -166,10 +175,22 @@ def _discard(items: list[bpy.types.Object], image: bpy.types.Image | None = None
     bpy.data.batch_remove(items)
     types = bpy.types
     # Users go before the used, and materials before those that they took the place of.
-    for kind in (types.Mesh, types.Armature, types.Camera, types.Material, types.Material, types.Image):
+    for kind in (types.Object, types.Mesh, types.Armature, types.Camera, types.MovieClip, types.Action, types.NodeTree,
+                 types.Material, types.Material, types.Image):  # fmt: skip
         gone = unused([data for data in owned if isinstance(data, kind)])
         owned -= gone
         bpy.data.batch_remove(gone)
+
+
+def _moving(item: bpy.types.Object) -> set[bpy.types.ID]:
+    """What lets an object of a sequence move: caches, nodes, clips, actions."""
+    carriers = carriers_of(item)
+    found = {*carriers, *(one.data for one in carriers), *(getattr(one, "node_group", None) for one in item.modifiers)}
+    if item.type == "CAMERA":
+        found |= {background.clip for background in item.data.background_images}
+    found = {one for one in found if one and naming.OURS in one}
+    owners = [item, item.data, getattr(item.data, "shape_keys", None), *found]
+    return (found | {one.animation_data.action for one in owners if one and one.animation_data}) - {None}
 
 
 @contextmanager

@@ -9,40 +9,64 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
+from ..compat import node_input
 from . import materials, naming
 
 LEAST = 0.05  # less likely contact stays out of the vertex group, so that selecting it selects what touches
 
 
 def add_contact(item: bpy.types.Object, contact: NDArray) -> None:
-    """Give the mesh object the (V,) contact probabilities, 0..1.
+    """Give the mesh object the (V,) contact probabilities, 0..1, also in place of others.
 
     They become the attribute `dice_contact`, the vertex group `Contact` (without the vertices below LEAST) and the
     colours `dice_contact_color`.
     """
     mesh = item.data
-    mesh.attributes.new(naming.CONTACT_ATTRIBUTE, "FLOAT", "POINT").data.foreach_set(
-        "value", contact.astype(np.float32)
-    )
-    colors = mesh.color_attributes.new(naming.HEAT_ATTRIBUTE, "FLOAT_COLOR", "POINT")
+    values = mesh.attributes.get(naming.CONTACT_ATTRIBUTE)
+    values = values or mesh.attributes.new(naming.CONTACT_ATTRIBUTE, "FLOAT", "POINT")
+    values.data.foreach_set("value", contact.astype(np.float32))
+    colors = mesh.color_attributes.get(naming.HEAT_ATTRIBUTE)
+    colors = colors or mesh.color_attributes.new(naming.HEAT_ATTRIBUTE, "FLOAT_COLOR", "POINT")
     colors.data.foreach_set("color", np.ravel(materials.heat(contact)))
     mesh.color_attributes.active_color = colors
-    _fill(item.vertex_groups.new(name=naming.CONTACT_GROUP), contact, LEAST)
+    group = item.vertex_groups.get(naming.CONTACT_GROUP)
+    if group is not None:
+        group.remove(range(len(contact)))
+    _fill(group or item.vertex_groups.new(name=naming.CONTACT_GROUP), contact, LEAST)
+
+
+def prepare_contact(item: bpy.types.Object) -> None:
+    """Let nodes fill in what `add_contact` gives, whose values take as much room in a file as the mesh."""
+    item.vertex_groups.new(name=naming.CONTACT_GROUP)
+    item.data.attributes.active_color_name = naming.HEAT_ATTRIBUTE
 
 
 def set_threshold(item: bpy.types.Object, least: float) -> int:
     """Put the vertices whose contact is at least so probable into `Contact`, and only those; gives how many.
 
-    A group or an attribute that the user removed is left alone: 0.
+    A group or an attribute that the user removed is left alone: 0. Of a sequence that nodes move, this holds for all
+    frames, and the present one counts.
     """
+    nodes = item.modifiers.get(naming.SEQUENCE)
+    if nodes is not None and nodes.type == "NODES":
+        node_input(nodes, naming.THRESHOLD).value = max(least, LEAST)
+        item = item.evaluated_get(bpy.context.evaluated_depsgraph_get())
+        return int((_values(item) >= max(least, LEAST)).sum())
     group = item.vertex_groups.get(naming.CONTACT_GROUP)
-    attribute = item.data.attributes.get(naming.CONTACT_ATTRIBUTE)
-    if group is None or attribute is None:
+    contact = _values(item)
+    if group is None or not len(contact):
         return 0
-    contact = np.zeros(len(item.data.vertices), np.float32)
-    attribute.data.foreach_get("value", contact)
     group.remove(range(len(contact)))
     return _fill(group, contact, least)
+
+
+def _values(item: bpy.types.Object) -> NDArray[np.float32]:
+    """(V,) the attribute `dice_contact`; empty when it is gone."""
+    attribute = item.data.attributes.get(naming.CONTACT_ATTRIBUTE)
+    contact = np.zeros(len(attribute.data) if attribute else 0, np.float32)
+    if attribute:
+        attribute.data.foreach_get("value", contact)
+    return contact
 
 
 def _fill(group: bpy.types.VertexGroup, contact: NDArray, least: float) -> int:

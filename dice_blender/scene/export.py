@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,17 +12,15 @@ from mathutils import Matrix
 
 from ...dice_core.errors import DiceError
 from ...dice_core.files import atomic
-from ..compat import node_tree
-from . import build, naming, photo_material
+from . import build, naming
 from .apart import apart, shown
+from .export_clean import clean, labels, named
+from .export_moving import moving_copies
 from .exporters import Format, format_of, write
 from .kept import is_kept, kept
+from .sequence_facts import is_sequence
 
 ROOM = 100 * 2**20  # bytes: on a full disk some exporters leave half a file in silence, Alembic's ends Blender
-OWN = "dice_"  # how the names of our attributes and custom properties begin
-COLLECTIONS = {
-    "OBJECT": "objects", "MESH": "meshes", "CAMERA": "cameras", "ARMATURE": "armatures", "MATERIAL": "materials",
-}  # fmt: skip
 
 
 def export_copy(collection: bpy.types.Collection, path: str | Path, *, camera: bool = True) -> Path:
@@ -33,6 +29,10 @@ def export_copy(collection: bpy.types.Collection, path: str | Path, *, camera: b
     The meshes stand where they stand in the world and have their own materials, without the heat map and our
     attributes. FBX, glTF and USD files hold the shape keys, at their present values, and the rigs; Alembic and OBJ
     files the present shape, with all modifiers. A baked photograph goes into FBX, glTF and .usdz files.
+
+    Of a sequence, Alembic and USD files hold the meshes frame by frame, however long it is; FBX and glTF files a shape
+    key for each frame, of which there may be 250; all of them the cameras, and all but Alembic the moving rigs. Where a
+    part is not seen, it stays as it was.
 
     Parameters
     ----------
@@ -51,8 +51,8 @@ def export_copy(collection: bpy.types.Collection, path: str | Path, *, camera: b
     Raises
     ------
     DiceError
-        When the extension is unknown, its exporter is missing or fails, there is nothing to export or the file cannot
-        be written; nothing is left behind then.
+        When the extension is unknown, its exporter is missing or fails, there is nothing to export, the sequence is too
+        long for the format or the file cannot be written; nothing is left behind then.
     """
     file = Path(bpy.path.abspath(str(path))).absolute()
     kind = format_of(file)
@@ -64,14 +64,24 @@ def export_copy(collection: bpy.types.Collection, path: str | Path, *, camera: b
         if shutil.disk_usage(folder).free < ROOM:
             raise DiceError(f"The disk of {file.parent} is full.", "Free some disk space or choose another place.")
         written = Path(folder) / file.name  # some formats tell their name
-        if is_kept(collection):  # the cameras' field of view depends on it
-            scene.render.resolution_x, scene.render.resolution_y = kept(collection).camera.image_size
-        scene.frame_start = scene.frame_end = scene.frame_current
-        names = _copies(scene, items, kind)
-        with _named(names), shown(scene, list(scene.collection.objects)):
-            write(kind, written)
+        scene.render.resolution_x, scene.render.resolution_y = _size(collection)
+        moving = is_sequence(collection) and kind.moving is not None
+        if moving:
+            names = moving_copies(scene, collection, items, kind)
+        else:
+            scene.frame_start = scene.frame_end = scene.frame_current
+            names = _copies(scene, items, kind)
+        with named(names), shown(scene, list(scene.collection.objects)):
+            write(kind, written, moving)
         written.replace(temporary)
     return file
+
+
+def _size(collection: bpy.types.Collection) -> tuple[int, int]:
+    """Of its pictures: the cameras' field of view depends on it."""
+    if naming.SIZE in collection:
+        return tuple(collection[naming.SIZE])
+    return kept(collection).camera.image_size if is_kept(collection) else (1920, 1080)
 
 
 def _belongs(item: bpy.types.Object, kind: Format, camera: bool) -> bool:
@@ -97,10 +107,8 @@ def _copies(scene: bpy.types.Scene, items: list[bpy.types.Object], kind: Format)
         rig = _rig(item, copies) if kind.keys else None
         _settle(copy, places[item], copies.get(rig), places.get(rig))
         if item.type == "MESH":
-            _clean(copy, materials, kind)
-    labels = {item: naming.OBJECTS.get(item[naming.PART], item.name) for item in items}
-    names = {part: labels[item] for item, copy in copies.items() for part in (copy, copy.data)}
-    return names | {copy: material.name for material, copy in materials.items()}
+            clean(copy, materials, kind)
+    return labels(copies, materials)
 
 
 def _copy(scene: bpy.types.Scene, item: bpy.types.Object) -> bpy.types.Object:
@@ -142,51 +150,3 @@ def _settle(copy: bpy.types.Object, place: Matrix, rig: bpy.types.Object | None,
             copy.data.flip_normals()
         place = Matrix()
     copy.matrix_basis = place
-
-
-def _clean(copy: bpy.types.Object, materials: dict[bpy.types.Material, bpy.types.Material], kind: Format) -> None:
-    """Nothing of ours stays in the mesh: attributes, custom properties, the photograph's projection."""
-    mesh = copy.data
-    for name in [one.name for one in mesh.attributes if one.name.startswith(OWN)]:
-        mesh.attributes.remove(mesh.attributes[name])
-    if naming.PHOTO_UV in mesh.uv_layers:
-        mesh.uv_layers.remove(mesh.uv_layers[naming.PHOTO_UV])
-    for slot, material in enumerate(mesh.materials):
-        if material is not None:
-            if material not in materials:
-                materials[material] = _plain(material, kind)
-            mesh.materials[slot] = materials[material]
-    for owner in (copy, mesh):
-        for name in list(owner.keys()):
-            del owner[name]
-
-
-def _plain(material: bpy.types.Material, kind: Format) -> bpy.types.Material:
-    """A copy that exporters understand: of our mixed colours the typical one."""
-    copy = material.copy()
-    if naming.PLAIN in material:
-        del copy[naming.PLAIN]
-        shader = photo_material.shader_of(copy)
-        for link in shader.inputs["Base Color"].links if shader else ():
-            if not (kind.textures and link.from_node.name == photo_material.BAKED):
-                node_tree(copy).links.remove(link)
-    return copy
-
-
-@contextmanager
-def _named(names: dict[bpy.types.ID, str]) -> Iterator[None]:
-    """The data-blocks have these names in the block; others that have them lend them."""
-    lent = []
-    for one, name in names.items():
-        other = getattr(bpy.data, COLLECTIONS[one.id_type]).get((name, None))
-        if other is not None and other not in names:
-            lent.append((other, name))
-            other.name = f"{name[:40]} lent"
-        one.name = name
-    try:
-        yield
-    finally:
-        for one in names:
-            one.name = "DICE copy"
-        for other, name in lent:
-            other.name = name

@@ -27,6 +27,10 @@ class Format:
         What it is told.
     keys, textures
         Whether it holds shape keys and rigs, and images.
+    moving
+        What it is told besides when things move; None when it holds nothing that moves.
+    frames
+        Whether it holds a mesh of its own for each frame, not shape keys.
     """
 
     name: str
@@ -35,6 +39,8 @@ class Format:
     settings: dict[str, Any]
     keys: bool = True
     textures: bool = True
+    moving: dict[str, Any] | None = None
+    frames: bool = False
 
 
 FBX = {
@@ -50,17 +56,31 @@ USD = {
     "export_animation": True,  # of one frame: without it, the values of shape keys are left out
     "export_custom_properties": False, "convert_world_material": False,
 }  # fmt: skip
-ABC = {"start": 1, "end": 1, "export_custom_properties": False, "as_background_job": False}
+ABC = {"export_custom_properties": False, "as_background_job": False}
 OBJ = {"export_materials": False}
+MOVING_FBX = {
+    "bake_anim": True, "bake_anim_use_nla_strips": False, "bake_anim_use_all_actions": False,
+    "bake_anim_simplify_factor": 0.0,
+}  # fmt: skip
+MOVING_GLB = {
+    "export_animations": True, "export_animation_mode": "SCENE", "export_anim_scene_split_object": False,
+}  # fmt: skip
+MOVING_USD = {"export_shapekeys": False}
 FORMATS = {
-    ".fbx": Format("FBX", "Shape keys, rigs and textures, for most programs", "export_scene.fbx", FBX),
-    ".glb": Format("glTF", "Shape keys, rigs and textures, for game engines and the web", "export_scene.gltf", GLB),
-    ".usdc": Format("USD", "Shape keys and rigs, without textures", "wm.usd_export", USD, textures=False),
-    ".usdz": Format("USD Package", "Shape keys, rigs and textures", "wm.usd_export", USD),
-    ".usda": Format("USD Text", "Shape keys and rigs, to read", "wm.usd_export", USD, textures=False),
-    ".abc": Format("Alembic", "The present shape, with all modifiers", "wm.alembic_export", ABC, False, False),
+    ".fbx": Format("FBX", "Shape keys, rigs and textures, for most programs", "export_scene.fbx", FBX,
+                   moving=MOVING_FBX),
+    ".glb": Format("glTF", "Shape keys, rigs and textures, for game engines and the web", "export_scene.gltf", GLB,
+                   moving=MOVING_GLB),
+    ".usdc": Format("USD", "Shape keys and rigs, without textures", "wm.usd_export", USD, textures=False,
+                    moving=MOVING_USD, frames=True),
+    ".usdz": Format("USD Package", "Shape keys, rigs and textures", "wm.usd_export", USD, moving=MOVING_USD,
+                    frames=True),
+    ".usda": Format("USD Text", "Shape keys and rigs, to read", "wm.usd_export", USD, textures=False,
+                    moving=MOVING_USD, frames=True),
+    ".abc": Format("Alembic", "The present shape, with all modifiers", "wm.alembic_export", ABC, False, False,
+                   moving={}, frames=True),
     ".obj": Format("Wavefront", "The present shape, without materials", "wm.obj_export", OBJ, False, False),
-}
+}  # fmt: skip
 
 
 def format_of(path: Path) -> Format:
@@ -81,8 +101,8 @@ def format_of(path: Path) -> Format:
     return kind
 
 
-def write(kind: Format, path: Path) -> None:
-    """Export the context's scene.
+def write(kind: Format, path: Path, moving: bool = False) -> None:
+    """Export the context's scene, in all its frames where they are `moving`.
 
     Raises
     ------
@@ -91,6 +111,10 @@ def write(kind: Format, path: Path) -> None:
     """
     group, _, name = kind.operator.partition(".")
     settings = kind.settings | (usd_textures(kind.textures) if name == "usd_export" else {})
+    if name == "alembic_export":
+        settings |= {"start": bpy.context.scene.frame_start, "end": bpy.context.scene.frame_end}
+    if moving:
+        settings |= kind.moving or {}
     try:
         done = getattr(getattr(bpy.ops, group), name)(filepath=str(path), **settings)
     except RuntimeError as error:  # how an operator's report reaches its caller; a traceback ends with the reason

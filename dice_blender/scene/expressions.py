@@ -102,6 +102,12 @@ def add_expressions(collection: bpy.types.Collection) -> list[bpy.types.ShapeKey
     return made
 
 
+def action_names() -> tuple[str, ...]:
+    """What the numbers of `params_head_expression` are: ARKit's names of the 52 facial actions."""
+    with np.load(ASSETS / "head.npz", allow_pickle=False) as data:
+        return tuple(str(name) for name in data["expression_names"])
+
+
 def _keys(item: bpy.types.Object) -> set[str]:
     return set(item.data.shape_keys.key_blocks.keys()) if item.data.shape_keys else set()
 

@@ -54,29 +54,30 @@ def link(collection: bpy.types.Collection, part: str, item: bpy.types.Object) ->
     collection.objects.link(item)
 
 
-def _head(head: Head, origin: NDArray) -> bpy.types.Object:
-    surface = surface_of("head", head.faces, len(head.vertices))
+def body(part: str, vertices: NDArray, faces: NDArray) -> bpy.types.Object:
+    """A head or hand with texture coordinates and materials, in no collection yet: (V, 3) vertices, (F, 3) faces."""
+    surface = surface_of(part.partition("_")[0], faces, len(vertices))
     surfaces = [materials.skin()]
-    if surface is not None:  # in the order of the slots in `meshes`
+    if part == "head" and surface is not None:  # in the order of the slots in `meshes`
         surfaces += [materials.mouth(), materials.eyes(), materials.irises()]
-    mesh = new_mesh(naming.HEAD, axes.to_world(head.vertices, origin), head.faces, surface)
-    return _dress(mesh, axes.to_world(head.deformation, np.zeros(3)), head.contact, surfaces)
+    mesh = new_mesh(naming.OBJECTS[part], vertices, faces, surface)
+    item = bpy.data.objects.new(mesh.name, mesh)
+    add_materials(item, surfaces)
+    item.color = surfaces[0].diffuse_color
+    return item
+
+
+def _head(head: Head, origin: NDArray) -> bpy.types.Object:
+    item = body("head", axes.to_world(head.vertices, origin), head.faces)
+    add_deformation(item, axes.to_world(head.deformation, np.zeros(3)))
+    add_contact(item, head.contact)
+    return item
 
 
 def _hand(hand: Hand, origin: NDArray) -> bpy.types.Object:
-    surface = surface_of("hand", hand.faces, len(hand.vertices))
-    mesh = new_mesh(naming.HANDS[hand.side], axes.to_world(hand.vertices, origin), hand.faces, surface)
-    return _dress(mesh, np.zeros((len(hand.vertices), 3)), hand.contact, [materials.skin()])
-
-
-def _dress(
-    mesh: bpy.types.Mesh, displacement: NDArray, contact: NDArray, surfaces: list[bpy.types.Material]
-) -> bpy.types.Object:
-    item = bpy.data.objects.new(mesh.name, mesh)
-    add_deformation(item, displacement)
-    add_contact(item, contact)
-    add_materials(item, surfaces)
-    item.color = surfaces[0].diffuse_color
+    item = body(f"hand_{hand.side}", axes.to_world(hand.vertices, origin), hand.faces)
+    add_deformation(item, np.zeros((len(hand.vertices), 3)))
+    add_contact(item, hand.contact)
     return item
 
 

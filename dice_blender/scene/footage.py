@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Moving pictures: which file, and which frame of it, a movie clip or a strip of the Video Sequencer shows."""
+"""Moving pictures: which file, and which frame of it, a movie clip or a strip of the Video Sequencer shows. All of its
+frames: moving.py."""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ from ...dice_core.media import KINDS
 from .. import compat
 from . import photo
 from .photo import Photo
+from .timing import rate_of
 
 Source = str | Path | tuple[str | Path, int] | bpy.types.Image | bpy.types.MovieClip | compat.Strip | Photo
 FIND = "Find it with File > External Data > Find Missing Files."
@@ -53,10 +55,8 @@ def from_clip(clip: bpy.types.MovieClip, scene_frame: int) -> Photo:
     path = Path(bpy.path.abspath(clip.filepath, library=clip.library))
     index = scene_frame - clip.frame_start + clip.frame_offset
     if clip.source == "SEQUENCE":
-        return _still(_numbered(path, index), clip.name)
-    _check_file(path, clip.name)
-    if clip.frame_duration < 1:
-        raise MediaError(f"The movie {path.name} of {clip.name} cannot be read.", "Reload the clip, or convert it.")
+        return _still(numbered(path, index), clip.name)
+    check_movie(clip, path)
     if not 0 <= index < clip.frame_duration:
         raise MediaError(f"{clip.name} shows nothing at frame {scene_frame}.", "Go to a frame that it shows.")
     return Photo(path.name, path, frame=index)
@@ -78,29 +78,35 @@ def from_strip(strip: compat.Strip) -> Photo:
         folder = Path(bpy.path.abspath(strip.directory, library=scene.library))
         return _still(folder / strip.strip_elem_from_frame(scene.frame_current).filename, strip.name)
     path = Path(bpy.path.abspath(strip.filepath, library=scene.library))
-    _check_file(path, strip.name)
-    return Photo(path.name, path, frame=_index(strip, path))
+    check_file(path, strip.name)
+    return Photo(path.name, path, frame=index_at(strip, path, scene.frame_current))
 
 
 def trouble(strip: compat.Strip) -> MediaError | None:
     """Why a strip cannot be captured as it is and where the playhead is; None when it can. Opens no file."""
+    if error := unfit(strip):
+        return error
+    start, end = compat.times(strip).handles
+    if not start <= strip.id_data.frame_current < end:
+        return MediaError(f"The playhead is not on {strip.name}.", f"Move it to a frame from {start} to {end - 1}.")
+    return None
+
+
+def unfit(strip: compat.Strip) -> MediaError | None:
+    """Why a strip cannot be captured as it is, wherever the playhead is; None when it can. Opens no file."""
     if strip.type not in ("IMAGE", "MOVIE"):
         return MediaError(f"{strip.name} is not a movie or image strip.", "Select one.")
     if strip.mute or strip.id_data.sequence_editor.channels[strip.channel].mute:
         return MediaError(f"{strip.name} is muted.", "Unmute it or its channel, or select another strip.")
-    start, end = compat.times(strip).handles
-    if not start <= strip.id_data.frame_current < end:
-        return MediaError(f"The playhead is not on {strip.name}.", f"Move it to a frame from {start} to {end - 1}.")
     if strip.use_flip_x or strip.use_flip_y:
         return MediaError(f"{strip.name} is mirrored.", "Turn Mirror off: left and right would be exchanged.")
     return None
 
 
-def _index(strip: compat.Strip, path: Path) -> int:
-    """Which frame of its movie a strip shows at the playhead, as Blender counts."""
+def index_at(strip: compat.Strip, path: Path, frame: int) -> int:
+    """Which frame of its movie a strip shows at a frame of its scene, as Blender counts."""
     (first, end), _, (trimmed, _) = compat.times(strip)
-    frame = strip.id_data.frame_current
-    rate, count = _speed(strip, path)
+    rate, count = speed(strip, path)
     place = max(end - 1 - frame if strip.use_reverse_frames else frame - first, 0) * rate
     place = min(place, count - 1)
     if strip.strobe > 1:
@@ -108,12 +114,11 @@ def _index(strip: compat.Strip, path: Path) -> int:
     return math.floor(place + 0.5) + trimmed
 
 
-def _speed(strip: compat.Strip, path: Path) -> tuple[float, int]:
+def speed(strip: compat.Strip, path: Path) -> tuple[float, int]:
     """Frames of the movie a frame of the scene, and how many the strip has. Blender adjusts the playback rate of a
     movie to the scene's, or not, and does not say which: its length does."""
     (first, end), _, trimmed = compat.times(strip)
-    render = strip.id_data.render
-    adjusted = strip.fps / (render.fps / render.fps_base)
+    adjusted = strip.fps / rate_of(strip.id_data)
     retimed = len(strip.retiming_keys)
     if not retimed and abs(adjusted - 1) < 1e-6 or adjusted <= 0:
         return 1.0, round(end - first)
@@ -133,7 +138,7 @@ def _duration(path: Path) -> int:
         bpy.data.images.remove(image)
 
 
-def _numbered(path: Path, step: int) -> Path:
+def numbered(path: Path, step: int) -> Path:
     """The picture of a sequence so many after the one at `path`: the last number in the name counts."""
     match = re.fullmatch(r"(.*?)(\d+)(\D*)", path.stem)
     if match is None:
@@ -144,7 +149,7 @@ def _numbered(path: Path, step: int) -> Path:
 
 def _still(path: Path, owner: str) -> Photo:
     """A picture of a sequence: its file, or its pixels when the runtime does not read such files."""
-    _check_file(path, owner)
+    check_file(path, owner)
     if path.suffix.lower() in KINDS:
         return Photo(path.name, path)
     image = photo.load(path)
@@ -154,6 +159,14 @@ def _still(path: Path, owner: str) -> Photo:
         bpy.data.images.remove(image)
 
 
-def _check_file(path: Path, owner: str) -> None:
+def check_movie(clip: bpy.types.MovieClip, path: Path) -> None:
+    """Raises `MediaError` when the movie of a clip is missing or Blender cannot read it."""
+    check_file(path, clip.name)
+    if clip.frame_duration < 1:
+        raise MediaError(f"The movie {path.name} of {clip.name} cannot be read.", "Reload the clip, or convert it.")
+
+
+def check_file(path: Path, owner: str) -> None:
+    """Raises `MediaError` when the file of a clip or strip is missing."""
     if not path.is_file():
         raise MediaError(f"{owner} has no file {path} here.", FIND)

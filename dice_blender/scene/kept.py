@@ -27,6 +27,8 @@ def kept(collection: bpy.types.Collection) -> Capture:
     DiceError
         When the collection holds none, or it is damaged.
     """
+    if naming.FOLDER in collection:
+        raise DiceError(f"{collection.name} is a sequence.", "Bake one of its frames, and choose that.")
     data = collection.get(naming.RESULT)
     if not isinstance(data, bytes):
         raise DiceError(f"{collection.name} does not hold its capture result.", "Capture the photograph again.")

@@ -25,6 +25,14 @@ def heat(contact: NDArray) -> NDArray[np.float32]:
     return np.stack([*channels, np.ones(len(contact))], axis=1).astype(np.float32)
 
 
+def set_heat(ramp: bpy.types.ColorRamp) -> None:
+    """Make it the heat map."""
+    for stop in HEAT_STOPS[1:-1]:
+        ramp.elements.new(stop)
+    for element, color in zip(ramp.elements, heat(HEAT_STOPS), strict=True):
+        element.color = color
+
+
 def skin() -> bpy.types.Material:
     """Skin that lets some light through."""
 
@@ -65,11 +73,7 @@ def contact() -> bpy.types.Material:
         attribute.location = (-600, 200)
         ramp = nodes.new("ShaderNodeValToRGB")
         ramp.location = (-350, 200)
-        elements = ramp.color_ramp.elements
-        for stop in HEAT_STOPS[1:-1]:
-            elements.new(stop)
-        for element, color in zip(elements, heat(HEAT_STOPS), strict=True):
-            element.color = color
+        set_heat(ramp.color_ramp)
         links.new(attribute.outputs["Fac"], ramp.inputs["Fac"])
         links.new(ramp.outputs["Color"], shader.inputs["Base Color"])
 

@@ -83,7 +83,8 @@ def new_mesh(name: str, vertices: NDArray, faces: NDArray, surface: Surface | No
     mesh.polygons.foreach_set("loop_start", np.arange(0, faces.size, 3, dtype=np.int32))
     if surface is not None:
         mesh.uv_layers.new(name=naming.UV_MAP).uv.foreach_set("vector", np.ravel(surface.uv))
-        mesh.polygons.foreach_set("material_index", surface.slots)
+        if surface.slots.any():
+            mesh.polygons.foreach_set("material_index", surface.slots)
     mesh.update(calc_edges=True)
     mesh.validate()
     mesh.shade_smooth()

@@ -24,7 +24,7 @@ TOUCHES = 0.5  # network.model.PRESENT, for those who have no torch
 
 
 def fix_contact(
-    head: Head, hands: tuple[Hand, ...], presences: Sequence[float], stiff: NDArray, soft: NDArray
+    head: Head, hands: tuple[Hand, ...], presences: Sequence[float], stiff: NDArray, soft: NDArray, search: bool = True
 ) -> tuple[Head, tuple[Hand, ...], tuple[str, ...]]:  # fmt: skip
     """Bring the hands that touch to the skin and deform the skin anew, see `interaction.fix`.
 
@@ -34,6 +34,8 @@ def fix_contact(
         Of each hand, the probability that it touches.
     stiff, soft
         (V,) bool, the head's vertices that never deform; (V,) 0..1, how far the skin gives way.
+    search
+        See `fix`.
 
     Returns
     -------
@@ -46,7 +48,7 @@ def fix_contact(
     }  # fmt: skip
     if not claims:
         return head, hands, ("There was no contact to fix: the network sees no hand that touches.",)
-    fixed = fix(SoftHead(head.vertices, head.faces, stiff, soft), head.contact, list(claims.values()))
+    fixed = fix(SoftHead(head.vertices, head.faces, stiff, soft), head.contact, list(claims.values()), search)
     placed, moves = list(hands), []
     for index, motion, contact in zip(claims, fixed.motions, fixed.hand_contacts, strict=True):
         hand = hands[index]

@@ -31,12 +31,11 @@ from ..network.runner import Runner
 from ..types import SIDES, Camera, Capture, Crop, Frame, Hand, HandChoice, Head, Precision, Progress, Side
 from .base import BETTER_PICTURE, Clock
 from .contact import depths, fix_contact, rigid, softness
-from .runs import Run, answers, one_head
+from .runs import FAR_OFF, Run, answers, one_head
 
 SIZES = {"hand_sub": 195, "hand": 778, "head_sub2": 559, "head_sub1": 1675, "head": 5023, "cells": 49}
 STAGES = ("landmarks", "network", "bodies")
 FIX = "contact"  # one more stage, where contact is fixed
-FAR_OFF = 25.0  # % of the face's width: not a poor answer but a wrong one
 PARAMETERS = ("cam_param", "presence", "rh_betas", "rh_transl", "rh_rot", "rh_pose", "face_shape", "face_exp",
               "face_pose", "face_rot", "face_transl")  # fmt: skip
 
@@ -146,7 +145,7 @@ class DiceEngine:
 
     def _seek(self, frame: Frame, hand: HandChoice, crop: Crop | None, number: int) -> _Sought:
         face, seen = find_people(self.landmarker, frame, crop, number)
-        hands = {one.side: one for one in _near(assign_sides(seen, face, hand), face, hand)}
+        hands = {one.side: one for one in near(assign_sides(seen, face, hand), face, hand)}
         alone = ("Only one hand was found.",) if hand == "both" and len(hands) == 1 else ()
         if crop is not None:
             left, top, side = crop
@@ -166,10 +165,14 @@ class DiceEngine:
 
     def _predict(self, frame: Frame, sought: _Sought) -> Prediction:
         """Of each side sought; a crop is a mirror image for the left one."""
-        region = sought.region
-        square = crop_pixels(frame.pixels, replace(region, center=region.center / frame.scale,
-                                                   side=region.side / frame.scale))  # fmt: skip
+        square = square_of(frame, sought.region)
         return self.runner.run(normalise([square[:, ::-1] if side == "left" else square for side in sought.sides]))
+
+
+def square_of(frame: Frame, region: Region) -> NDArray[np.uint8]:
+    """(224, 224, 3) what a region shows, which is in pixels of the full picture."""
+    scale = frame.scale
+    return crop_pixels(frame.pixels, replace(region, center=region.center / scale, side=region.side / scale))
 
 
 def _check_files(models: Path) -> None:
@@ -196,7 +199,7 @@ def _sides(hands: dict[Side, HandLandmarks]) -> tuple[Side, ...]:
     return tuple(side for side in SIDES if side in hands)
 
 
-def _near(seen: list[HandLandmarks], face: FaceLandmarks | None, choice: HandChoice) -> list[HandLandmarks]:
+def near(seen: list[HandLandmarks], face: FaceLandmarks | None, choice: HandChoice) -> list[HandLandmarks]:
     """For `auto`: the hands close to the face, or else the nearest one; a far one would only make the crop large."""
     if choice != "auto" or not seen:
         return seen

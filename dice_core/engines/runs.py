@@ -3,27 +3,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from ..body import flame, mano
-from ..body.bodies import Bodies, Bones, Posed, orthographic
+from ..body.bodies import Bodies, Bones, Parameters, Posed, orthographic
 from ..body.skinned import UPRIGHT, SkinnedModel
-from ..body.skinning import shares
+from ..body.skinning import Array, shares
 from ..errors import DiceError
 from ..fit.orthographic import MIRROR, Placement
-from ..network.model import Prediction
 from ..types import Camera, Hand, Head, Side, Skeleton
 
+FAR_OFF = 25.0  # % of the face's width between head and face: not a poor answer but a wrong one
 # The iBUG landmarks in a mirror: jaw, brows, nose, eyes, lips.
 IBUG_MIRROR = np.array([
     *range(16, -1, -1), *range(26, 16, -1), 27, 28, 29, 30, *range(35, 30, -1), 45, 44, 43, 42, 47, 46, 39, 38, 37, 36,
     41, 40, *range(54, 47, -1), *range(59, 54, -1), *range(64, 59, -1), 67, 66, 65,
 ])  # fmt: skip
+
+
+class Answer(Parameters, Protocol):
+    """What is made use of in the network's `Prediction`; it needs no torch."""
+
+    @property
+    def cam_param(self) -> Array: ...
+    @property
+    def hand_contact(self) -> Array: ...
+    @property
+    def head_contact(self) -> Array: ...
+    @property
+    def deform(self) -> Array: ...
+    @property
+    def presence(self) -> Array: ...
+    def __iter__(self) -> Iterator[Array]: ...
 
 
 @dataclass(frozen=True)
@@ -56,7 +73,7 @@ class Run:
 
 
 def answers(
-    prediction: Prediction, bodies: Bodies, sides: Sequence[Side], to_picture: NDArray, size: int, guess: Camera
+    prediction: Answer, bodies: Bodies, sides: Sequence[Side], to_picture: NDArray, size: int, guess: Camera
 ) -> list[Run]:
     """One run for each side.
 
@@ -96,7 +113,7 @@ def answers(
 
 
 def _meshes(
-    prediction: Prediction, posed: Posed, displacement: NDArray, bodies: Bodies, index: int, side: Side,
+    prediction: Answer, posed: Posed, displacement: NDArray, bodies: Bodies, index: int, side: Side,
     placement: Placement, guess: Camera,
 ) -> tuple[Head, Hand]:  # fmt: skip
     def placed(points: NDArray) -> NDArray[np.float32]:

@@ -1,20 +1,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Result files and folders of them against their truth: as a table for people, as JSON for programs."""
+"""Result files, folders of them, and sequences against their truth: as a table for people, as JSON for programs."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..errors import DiceError
 from ..files import atomic
+from ..result.sequence import CAPTURE, Sequence
 from ..result.store import load
 from ..types import Capture
 from .comparison import RULES, Case, compare
+from .figures import Figures
 from .plausibility import Plausibility
+from .sequences import compare_frames, motion_figures
 from .summary import ANSWERS, Summary, summarise
 
 SCHEMA = 1
@@ -23,7 +26,7 @@ ENDING = ".npz"
 
 @dataclass(frozen=True)
 class Report:
-    """The comparison of many pictures.
+    """The comparison of many pictures, or of the frames of a sequence.
 
     Attributes
     ----------
@@ -33,24 +36,29 @@ class Report:
         What was wrong with the others, by name.
     unknown
         Names of predictions that have no truth; they are left aside.
+    motion
+        Of a sequence: numbers of its movement.
     """
 
     cases: list[Case]
     summary: Summary
     problems: dict[str, DiceError]
     unknown: list[str]
+    motion: Figures = field(default_factory=dict)
 
 
 def evaluate(predictions: Path, truth: Path) -> Report:
-    """Compare a result file with its truth, or a folder of them, in which files of one stem belong together.
+    """Compare a result file with its truth, a folder of them, in which files of one stem belong together, or a
+    captured sequence.
 
     A truth without a prediction counts as a picture in which nothing was found.
 
     Raises
     ------
     DiceError
-        When a path does not exist, one is a file and the other a folder, or a folder holds no result. Of two files
-        also when they cannot be compared; of folders that is one of the report's problems.
+        When a path does not exist, one is a file and the other a folder, one is a sequence and the other is not, or a
+        folder holds no result. Of two files or sequences also when they cannot be compared; of folders that is one of
+        the report's problems.
     """
     for path in (predictions, truth):
         if not path.exists():
@@ -61,11 +69,20 @@ def evaluate(predictions: Path, truth: Path) -> Report:
     if not truth.is_dir():
         cases = [compare(truth.stem, load(predictions), load(truth))]
         return Report(cases, summarise(cases), {}, [])
+    if (predictions / CAPTURE).is_file() or (truth / CAPTURE).is_file():
+        return compare_sequences(predictions, truth)
     found, true = results(predictions), results(truth)
     for path, files in ((predictions, found), (truth, true)):
         if not files:
             raise DiceError(f"The folder {path} holds no {ENDING} file.", "Name a folder of capture results.")
     return compare_all(found, true)
+
+
+def compare_sequences(predictions: Path, truth: Path, every: int = 1) -> Report:
+    """Compare a captured sequence with its truth; of `every` so many frames one is also compared as a picture."""
+    found, true = Sequence.load(predictions), Sequence.load(truth)
+    cases = compare_frames(found, true, every)
+    return Report(cases, summarise(cases), {}, [], motion_figures(found, true))
 
 
 def results(folder: Path) -> dict[str, Path]:
@@ -96,7 +113,8 @@ def _load(path: Path) -> Capture:
 def render(report: Report) -> str:
     """The table: a line for each number, with how many cases it is of, and what was said of contact."""
     summary = report.summary
-    lines = [f"{'':<36}{'value':>10}{'cases':>8}"]
+    lines = [f"{name:<36}{'-' if value is None else f'{value:.3f}':>10}" for name, value in report.motion.items()]
+    lines += [""] * bool(lines) + [f"{'':<36}{'value':>10}{'cases':>8}"]
     for name, value in summary.values.items():
         number = "-" if value is None else f"{value:.3f}"
         lines.append(f"{name:<36}{number:>10}{summary.counts[name]:>8}")
@@ -118,7 +136,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "cases": {case.name: _case(case) for case in report.cases},
         "problems": {name: str(error) for name, error in report.problems.items()},
         "unknown": report.unknown,
-    }
+    } | ({"motion": report.motion} if report.motion else {})
 
 
 def _case(case: Case) -> dict[str, Any]:

@@ -303,7 +303,7 @@ def follow_hand(problem: HandProblem, betas: NDArray, before: NDArray | None = N
     """
 
     def linearised(x: NDArray) -> tuple[NDArray, NDArray]:
-        return problem.linearised(x, hand_motion(problem.model, x, NOTHING))
+        return problem.linearised(x, hand_motion(problem.model, x, NOTHING, shaped=False))
 
     starts = np.stack([problem.start(bent) for bent in (False, True)]) if before is None else before[None]
     steps = STEPS if before is None else WARM_STEPS

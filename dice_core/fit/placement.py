@@ -206,7 +206,7 @@ class Contact:
 
     def __init__(self, problem: HandProblem, head: Surface, allowed: NDArray, parts: list[list[NDArray]], samples: int,
                  betas: NDArray | None = None) -> None:  # fmt: skip
-        self.problem, self.head, self.limits = problem, head, limits(betas)
+        self.problem, self.head, self.limits, self.shaped = problem, head, limits(betas), betas is None
         self.allowed = np.append(allowed, np.zeros(len(head._faces) - len(allowed)))
         every = np.linspace(0, len(problem.model.mean), samples, endpoint=False).astype(int)
         some = [part[:: max(len(part) // 10, 1)] for group in parts for part in group]
@@ -225,7 +225,7 @@ class Contact:
         return found, cost
 
     def _linearised(self, x: NDArray, planes: _Planes) -> tuple[NDArray, NDArray]:
-        motion = hand_motion(self.problem.model, x, self.chosen)
+        motion = hand_motion(self.problem.model, x, self.chosen, self.shaped)
         residuals, by = self.problem.linearised(x, motion)
         more, more_by = planes.residuals(motion.vertices, motion.vertices_by)
         return np.concatenate([residuals, more], axis=1), np.concatenate([by, more_by], axis=1)

@@ -145,7 +145,7 @@ class SoftHead:
         return float(judge(self.vertices + displaced, self.faces, hand, "closed").depth.max())
 
 
-def fix(head: SoftHead, head_contact: NDArray, hands: Sequence[Claim]) -> Fixed:
+def fix(head: SoftHead, head_contact: NDArray, hands: Sequence[Claim], search: bool = True) -> Fixed:
     """Bring hands to a head.
 
     Parameters
@@ -154,6 +154,8 @@ def fix(head: SoftHead, head_contact: NDArray, hands: Sequence[Claim]) -> Fixed:
         The head, and (V,) the probability of contact said of its vertices.
     hands
         Those that touch, at least one.
+    search
+        Whether a hand may be far off along the line of sight; otherwise it is nearly where it belongs.
     """
     said = np.flatnonzero((head_contact >= SAID) & head.flesh.skin)
     surfaces = [_surface(hand.vertices, hand.faces) for hand in hands]
@@ -161,8 +163,8 @@ def fix(head: SoftHead, head_contact: NDArray, hands: Sequence[Claim]) -> Fixed:
     owner = np.where(np.min(apart, axis=0) < REACH, np.argmin(apart, axis=0), -1)
     motions = []
     for index, (hand, surface) in enumerate(zip(hands, surfaces, strict=True)):
-        motion = laid(head, hand, surface, head.vertices[said[owner == index]])
-        motions.append(_backed_off(motion, hand, head, PRESS, head.pressed))
+        motion = laid(head, hand, surface, head.vertices[said[owner == index]], search)
+        motions.append(backed_off(motion, hand, PRESS, head.pressed))
     motions, displaced = _deformed(head, hands, motions)
     on_head = np.zeros(len(head.vertices), np.float32)
     on_hands = []
@@ -178,7 +180,7 @@ def _surface(vertices: NDArray, faces: NDArray) -> Surface:
     return Surface(vertices, faces, rims(faces))
 
 
-def laid(head: SoftHead, hand: Claim, surface: Surface, touched: NDArray) -> Motion:
+def laid(head: SoftHead, hand: Claim, surface: Surface, touched: NDArray, search: bool = True) -> Motion:
     """The motion that brings what is said to touch together; Gauss-Newton, planes at the nearest points.
 
     Parameters
@@ -187,10 +189,12 @@ def laid(head: SoftHead, hand: Claim, surface: Surface, touched: NDArray) -> Mot
         The hand's.
     touched
         (K, 3) points of the head that this hand is said to touch.
+    search
+        See `fix`.
     """
     place = Motion(hand.vertices[hand.contact >= SAID].mean(0), np.eye(3), np.zeros(3))
     starts = [place.shifted(TO_CAMERA * distance) for distance in np.linspace(-SEARCH, SEARCH, STARTS)]
-    motion = min(starts, key=lambda start: _rows(head, hand, surface, touched, start).cost)
+    motion = min(starts, key=lambda start: _rows(head, hand, surface, touched, start).cost) if search else place
     for _ in range(STEPS):
         turn, shift = _rows(head, hand, surface, touched, motion).solution()
         rotation = Rotation.from_rotvec(turn).as_matrix() @ motion.rotation
@@ -263,13 +267,12 @@ def _deformed(head: SoftHead, hands: Sequence[Claim], motions: list[Motion]) -> 
             motion.shifted(TO_CAMERA * max(over - LEFT + MARGIN, STEP)) if over > LEFT - MARGIN else motion
             for motion, over in zip(motions, left, strict=True)
         ]
-    motions = [_backed_off(motion, hand, head, LEFT - MARGIN, head.penetrated)
+    motions = [backed_off(motion, hand, LEFT - MARGIN, head.penetrated)
                for hand, motion in zip(hands, motions, strict=True)]  # fmt: skip
     return motions, np.zeros_like(displaced)
 
 
-def _backed_off(motion: Motion, hand: Claim, head: SoftHead, limit: float, depth: Callable[[NDArray], float]
-                ) -> Motion:
+def backed_off(motion: Motion, hand: Claim, limit: float, depth: Callable[[NDArray], float]) -> Motion:
     """Towards the camera until no vertex is deeper than the limit, and hardly further: a shift by no more than what is
     too deep is never too long, and longer ones come only when those do not help."""
     least = STEP

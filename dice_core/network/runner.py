@@ -53,6 +53,11 @@ class Runner:
             self._give_way(error, 1)
 
     @property
+    def batch(self) -> int:
+        """How many pictures the device takes at a time."""
+        return self._batch
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """Sentences for the user: what could not be had as it was asked for."""
         return tuple(filter(None, self._lacks.values()))

@@ -2,7 +2,8 @@
 """Contact that is fixed in all frames of the dice engine, so that hands neither jump when they touch nor tremble.
 
 Where a hand touches, it is brought to the skin. How it had to move for that is smoothed over time, and holds for the
-frames around too; then it is brought to the skin once more, for which it hardly moves.
+frames around too; then it is brought to the skin once more, for which it hardly moves. Where it does not touch, it
+backs off as far as it is inside.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from ..engines.contact import fix_contact
+from ..engines.contact import TOUCHES, fix_contact
+from ..interaction.fix import LEFT, MARGIN, Claim, Motion, backed_off
 from ..result.smooth import smooth, smooth_rotations
-from ..types import Hand, Side
+from ..types import Hand, Head, Side
 from .dice_build import Moment
+from .dice_frames import Depths
 from .folder import Arrays
 from .open_motion import BETA, cutoffs
 
@@ -29,16 +32,30 @@ class Fixer:
     ----------
     stiff, soft
         See `fix_contact`.
+    depths
+        Of the heads.
     """
 
-    def __init__(self, stiff: NDArray, soft: NDArray) -> None:
-        self.stiff, self.soft = stiff, soft
+    def __init__(self, stiff: NDArray, soft: NDArray, depths: Depths) -> None:
+        self.stiff, self.soft, self.depths = stiff, soft, depths
 
-    def __call__(self, moment: Moment, search: bool = False) -> Moment:
-        """The frame with its contact fixed; see `interaction.fix`."""
+    def __call__(self, moment: Moment) -> Moment:
+        """A frame whose hands are nearly where they belong, with its contact fixed."""
+        head, hands = self._fixed(moment, search=False)
+        skin = head.vertices + head.deformation
+        return replace(moment, head=head, hands=tuple(
+            hand if moment.presence[hand.side] > TOUCHES else self._kept_out(hand, skin) for hand in hands
+        ))  # fmt: skip
+
+    def _fixed(self, moment: Moment, search: bool) -> tuple[Head, tuple[Hand, ...]]:
         said = [moment.presence[hand.side] for hand in moment.hands]
-        head, hands, _ = fix_contact(moment.head, moment.hands, said, self.stiff, self.soft, search)
-        return replace(moment, head=head, hands=hands)
+        return fix_contact(moment.head, moment.hands, said, self.stiff, self.soft, search)[:2]
+
+    def _kept_out(self, hand: Hand, skin: NDArray) -> Hand:
+        start = Motion(np.zeros(3), np.eye(3), np.zeros(3))
+        claim = Claim(hand.vertices, hand.faces, hand.contact)
+        motion = backed_off(start, claim, LEFT - MARGIN, lambda points: self.depths.deepest(skin, points))
+        return hand if motion is start else hand.moved(*motion.matrix)
 
     def moves(self, moments: Iterable[Moment], sides: list[Side]) -> Arrays:
         """How the hands of each side have to move for it in n frames: `..._fix_shift` (n, 3) metres of the wrist and
@@ -46,7 +63,7 @@ class Fixer:
         rows = []
         for moment in moments:
             row = {side: np.full(6, np.nan) for side in sides}
-            for before, after in zip(moment.hands, self(moment, search=True).hands, strict=True):
+            for before, after in zip(moment.hands, self._fixed(moment, search=True)[1], strict=True):
                 if after is not before:
                     row[before.side] = _move(before, after, moment.axes)
             rows.append(row)

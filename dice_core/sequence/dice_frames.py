@@ -41,12 +41,13 @@ class Depths:
         head = moment.head
         points = np.vstack([np.zeros((0, 3)), *(hand.vertices for hand in moment.hands)])
         depths = {"deformation": float(np.linalg.norm(head.deformation, axis=1).max())}
-        depths["pressed"] = depths["penetration"] = self._deepest(head.vertices, points)
+        depths["pressed"] = depths["penetration"] = self.deepest(head.vertices, points)
         if depths["deformation"]:
-            depths["penetration"] = self._deepest(head.vertices + head.deformation, points)
+            depths["penetration"] = self.deepest(head.vertices + head.deformation, points)
         return {f"quality_{name}_mm": np.array(1000 * value, np.float32) for name, value in depths.items()}
 
-    def _deepest(self, vertices: NDArray, points: NDArray) -> float:
+    def deepest(self, vertices: NDArray, points: NDArray) -> float:
+        """Of (N, 3) points in the skin of a head with (V, 3) vertices, metres; 0 when none is inside."""
         inside = points[((points > vertices.min(0)) & (points < vertices.max(0))).all(1)]
         if not len(inside):
             return 0.0

@@ -69,7 +69,7 @@ class DiceSteps(InFolder):
     @cached_property
     def _fixer(self) -> Fixer:
         stiff = rigid(self._bodies)
-        return Fixer(stiff, softness(official_models_dir(), len(stiff)))
+        return Fixer(stiff, softness(official_models_dir(), len(stiff)), self._depths)
 
     @cached_property
     def _motion(self) -> Arrays:
@@ -84,7 +84,8 @@ class DiceSteps(InFolder):
 
     @cached_property
     def _depths(self) -> Depths:
-        return Depths(self.folder.load(STATIC)["head_faces"])
+        faces = self._bodies.flame.faces
+        return Depths(faces[:, [0, 2, 1]] if self._builder.order[0] == "left" else faces)  # as `answers` winds them
 
     def _seen(self, *names: str) -> Arrays:
         """Of all frames, what the detector saw, and what else is named of each side's answers."""

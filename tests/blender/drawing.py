@@ -16,6 +16,7 @@ class Layout:
         self.texts: list[str] = []
         self.icons: list[str] = []
         self.buttons: list[tuple[str, SimpleNamespace]] = []
+        self.props: list[str] = []
 
     def label(self, text: str = "", icon: str = "NONE") -> None:
         self.texts.append(text)
@@ -25,13 +26,20 @@ class Layout:
         self.buttons.append((name, SimpleNamespace()))
         return self.buttons[-1][1]
 
-    def prop(self, data: object, name: str, **_: object) -> None:
-        assert hasattr(data, name)
+    def prop(self, data: object, name: str, text: str = "", **_: object) -> None:
+        if name.startswith("["):  # a custom property
+            data.path_resolve(name)
+        else:
+            assert hasattr(data, name)
+        self.props.append(text or name)
 
     def row(self, **_: object) -> Layout:
         return self
 
     column = box = split = row
+
+    def template_icon(self, icon_value: int, **_: object) -> None:
+        self.icons.append(str(icon_value))
 
     def progress(self, text: str = "", **_: object) -> None:
         self.texts.append(text)

@@ -12,12 +12,14 @@ from types import ModuleType, SimpleNamespace
 import bpy
 import pytest
 from dice_capture.dice_blender import api, jobs, languages, preferences
-from dice_capture.dice_blender.panels import main, official, result, runtime, widgets
+from dice_capture.dice_blender.panels import main, official, result, runtime, sequence
+from dice_capture.dice_blender.sequence_job import SequenceJob
 from dice_capture.dice_core.errors import DiceError
 from drawing import Layout, context
 from synthetic import capture
 
 from tools import translations
+from tools.made_up_sequence import write
 
 UPDATE = "run `.venv/blender/bin/python -m tools.translations` and fill in what it says is missing"
 KNOWN = translations.catalogues()
@@ -66,15 +68,20 @@ def test_every_catalogue_is_used() -> None:
     assert sorted(map(list, languages.CATALOGUES.values())) == sorted(map(list, KNOWN.values()))
 
 
-def test_what_panels_show_is_in_the_template(registered: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_panels_show_is_in_the_template(
+    registered: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Filled in where it has gaps; numbers and paths need no translation."""
     texts = [text for _, text in read(translations.TEMPLATE).msgs if text]
     gaps = [re.sub(r"\\\{.*?\}", ".+", re.escape(text)) for text in texts]
     known = re.compile(rf"(\w+: )?({'|'.join(gaps)})|[\d/.].*|.*\.(pkl|pt|npy|bin)")
+    write(tmp_path / "clip", 3, phase=0.4)
+    layout, place = Layout(), context(width=5000)  # no line is wrapped
+    api.import_sequence(tmp_path / "clip")["dice_notes"] = ""
+    result.DICE_PT_result.draw(SimpleNamespace(layout=layout), place)
     api.import_capture(capture())
     bpy.context.scene.dice.result["dice_quality"] = dict.fromkeys(result.LABELS, 0.5)
     monkeypatch.setattr(jobs.state, "notice", DiceError("The capture was cancelled.", "Check the path."))
-    layout, place = Layout(), context(width=5000)  # no line is wrapped
     for panel in (result.DICE_PT_result, result.DICE_PT_quality):
         panel.draw(SimpleNamespace(layout=layout), place)
     official.draw_official(layout, place, SimpleNamespace(show_official=True))
@@ -82,8 +89,14 @@ def test_what_panels_show_is_in_the_template(registered: ModuleType, monkeypatch
         monkeypatch.setattr(preferences, "is_installed", lambda installed=installed: installed)
         runtime.draw_runtime(layout, place)
     layout.label(text=main._device("open"))
-    monkeypatch.setattr(jobs.state, "job", SimpleNamespace(stage="landmarks", fraction=0.5, cancelling=False))
-    widgets.draw_job(layout)
+    settings = place.scene.dice.sequence
+    settings.filepath, settings.rate, settings.count = "clip.mp4", 30.0, 9
+    sequence.DICE_PT_sequence.draw(SimpleNamespace(layout=layout), place)
+    job = SequenceJob.__new__(SequenceJob)
+    job.stage, job.fraction, job.cancelling, job.frame, job.count, job.fps = "landmarks", 0.5, False, 1, 9, 0.0
+    monkeypatch.setattr(jobs.state, "job", job)
+    for job.fps in (0.0, 12.5):
+        sequence.DICE_PT_sequence.draw(SimpleNamespace(layout=layout), place)
     assert len(layout.texts) > 30
     assert [text for text in layout.texts if not known.fullmatch(text)] == []
 

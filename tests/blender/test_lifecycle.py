@@ -20,6 +20,7 @@ import pytest
 from dice_capture.dice_blender import install_job, jobs, log, preferences
 from dice_capture.dice_blender.panels import runtime as runtime_panel
 from dice_capture.dice_core import __version__, paths
+from dice_capture.dice_core.installer import environment
 from synthetic import LANDSCAPE, capture, gradient, write_picture
 
 pytestmark = pytest.mark.slow
@@ -204,9 +205,9 @@ print("HEAD", json.dumps([bpy.app.version_string, [round(float(x), 4) for x in h
 
 
 def others() -> list[Path]:
-    """The Pythons of other Blender versions in this runtime."""
-    found = sorted(preferences.runtime().glob("blender*/bin/python"))
-    return [python for python in found if Path(python).parent.parent != Path(sys.prefix)]
+    """The Pythons of other Blender versions in this runtime; the note is written when an environment is whole."""
+    notes = sorted(preferences.runtime().glob(f"blender*/{environment.NOTE}"))
+    return [paths.environment_python(note.parent) for note in notes if note.parent != Path(sys.prefix)]
 
 
 def state(runtime: Path) -> dict[str, object]:

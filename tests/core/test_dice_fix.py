@@ -11,8 +11,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed (install_deps.py --engine dice)")
 
+from dice_core.body.bodies import Bodies  # noqa: E402
 from dice_core.body.kinds import converted  # noqa: E402
-from dice_core.engines.contact import SOFTNESS  # noqa: E402
+from dice_core.engines.contact import SOFTNESS, fixed  # noqa: E402
 from dice_core.engines.dice import FIX, STAGES, DiceEngine  # noqa: E402
 from dice_core.errors import DiceError  # noqa: E402
 from dice_core.evaluate.plausibility import judge  # noqa: E402
@@ -35,9 +36,15 @@ def engines(runtime, official_models) -> dict[bool, DiceEngine]:
     return {on: DiceEngine(models_dir(runtime), official_models, fix_contact=on) for on in (False, True)}
 
 
-def as_balls(engine: DiceEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module")
+def nonsense(engines, sample_frame: Frame) -> dict[bool, Capture]:
+    """Of the made-up bodies, which are thickets of triangles, in which nothing is at home."""
+    return {on: engine.capture(sample_frame, "right", silent, CROP) for on, engine in engines.items()}
+
+
+def as_balls(bodies: Bodies) -> Bodies:
     """Parts that are stiff: neither shape nor pose changes them."""
-    bodies, shaped = engine.bodies, {}
+    shaped = {}
     for name, (template, faces) in (("flame", head_ball(HEAD)), ("mano", hand_ball(HAND))):
         model = getattr(bodies, name)
         weights = np.zeros_like(model.weights)
@@ -47,7 +54,7 @@ def as_balls(engine: DiceEngine, monkeypatch: pytest.MonkeyPatch) -> None:
             shapedirs=np.zeros_like(model.shapedirs), posedirs=np.zeros_like(model.posedirs),
         )  # fmt: skip
     lowest = (head_ball(HEAD)[0][:, 1] < 0.85 * HEAD)[:, None]
-    monkeypatch.setattr(engine, "bodies", replace(bodies, **shaped, deformable=lowest.astype(float)))
+    return replace(bodies, **shaped, deformable=lowest.astype(float))
 
 
 @pytest.fixture
@@ -76,7 +83,7 @@ def captured(engines, sample_frame: Frame, monkeypatch: pytest.MonkeyPatch) -> C
             )  # fmt: skip
 
         with monkeypatch.context() as patch:
-            as_balls(engine, patch)
+            patch.setattr(engine, "bodies", as_balls(engine.bodies))
             patch.setattr(engine.runner, "run", said)
             return engine.capture(sample_frame, hand, silent, CROP)
 
@@ -142,24 +149,27 @@ def test_off_it_is_as_it_was(captured):
     assert not any("ontact" in note for note in capture.notes)
 
 
-def test_nonsense_ends_with_no_penetration_and_says_so(engines, sample_frame):
-    """The made-up bodies are thickets of triangles, in which nothing is at home."""
-    off, on = (engines[fix].capture(sample_frame, "right", silent, CROP) for fix in (False, True))
+def test_nonsense_ends_with_no_penetration_and_says_so(nonsense):
+    off, on = nonsense[False], nonsense[True]
     assert np.array_equal(off.head.vertices, on.head.vertices) and off.head.deformation.any()
     assert on.quality["penetration_mm"] <= 2 and deepest(on) <= 2
     assert any("Contact was fixed" in note and "so far that this result is doubtful" in note for note in on.notes)
     assert np.isfinite(on.hands[0].vertices).all() and np.isfinite(on.head.deformation).all()
 
 
-def test_afterwards_it_is_the_same_as_at_once(engines, official_models, sample_frame, monkeypatch):
-    off, on = (engines[fix].capture(sample_frame, "both", silent, CROP) for fix in (False, True))
-    monkeypatch.setenv("DICE_MODELS", str(official_models))
-    after = Pipeline().fix_contact(from_arrays(to_arrays(off)))
+def assert_fixed_alike(after: Capture, on: Capture) -> None:
     assert np.array_equal(after.head.deformation, on.head.deformation)
-    assert not np.array_equal(off.hands[0].vertices, on.hands[0].vertices)
     for one, other in zip(after.hands, on.hands, strict=True):
         assert np.array_equal(one.vertices, other.vertices) and np.array_equal(one.contact, other.contact)
     assert sorted(after.notes) == sorted(on.notes)
+
+
+def test_afterwards_it_is_the_same_as_at_once(nonsense, official_models, monkeypatch):
+    off, on = nonsense[False], nonsense[True]
+    monkeypatch.setenv("DICE_MODELS", str(official_models))
+    after = Pipeline().fix_contact(from_arrays(to_arrays(off)))
+    assert_fixed_alike(after, on)
+    assert not np.array_equal(off.hands[0].vertices, on.hands[0].vertices)
     assert {name: on.quality[name] for name in after.quality} == pytest.approx(after.quality)
     with pytest.raises(DiceError, match="open engine brings hands to the skin itself"):
         Pipeline().fix_contact(replace(off, engine="open"))
@@ -176,8 +186,8 @@ def test_softness_is_the_users(engines, runtime, official_models, tmp_path):
     assert engines[False].softness is None
 
 
-def test_two_hands(engines, sample_frame, captured, monkeypatch):
-    """Each is moved and named; both on one head."""
+def test_two_hands(engines, official_models, sample_frame, captured, monkeypatch):
+    """Each is moved and named; both on one head; at once or afterwards."""
     seen = engines[True].landmarker.hands(sample_frame.pixels)[0]
     other = replace(seen, side="left", points=seen.points + [90.0, 0])
     for engine in engines.values():
@@ -187,3 +197,6 @@ def test_two_hands(engines, sample_frame, captured, monkeypatch):
     (note,) = (note for note in capture.notes if note.startswith("Contact was fixed"))
     assert "the right hand was moved by" in note and "and the left hand was moved by" in note
     assert all(hand.contact.max() > 0.5 for hand in capture.hands)
+    balls = as_balls(engines[True].bodies)
+    monkeypatch.setattr(Bodies, "load", lambda models: balls)
+    assert_fixed_alike(fixed(captured(0.01, fix=False, hand="both"), official_models), capture)

@@ -37,7 +37,16 @@ MESSAGES = [
     protocol.CaptureRequest(5, "dice", path="a.png", crop=[10.5, 20.0, 300.0], precision="fast", fix_contact=True),
     protocol.CaptureRequest(6, path="a.mp4", frame=0, face=2),
     protocol.FixRequest(7, {"head_vertices": ARRAYS["empty"]}),
-]
+    protocol.SequenceRequest(8, ["C:\\Bilder\\Übung.mp4"], "Übung"),
+    protocol.SequenceRequest(
+        9, ["1.png", "", "3.png"], "out", "dice", "both", [10.5, 20.0, 300.0], "fast", fix_contact=True, face=2,
+        start=5, end=7, rate=23.976, smoothing=0.25, resume=True,
+    ),
+    protocol.SmoothRequest(10, "out", 0.75),
+    protocol.Glimpse(9, 6, 300, 11.5),
+    protocol.Glimpse(9, 7, 300, 11.5, {"picture": ARRAYS["image"]}),
+    protocol.SequenceDone(9, "Übung"),
+]  # fmt: skip
 
 
 def sent(*messages: protocol.Message) -> io.BytesIO:

@@ -54,13 +54,19 @@ class Face:
     rotation: NDArray
 
 
-def face(rng: np.random.Generator, yaw: float) -> Face:
-    """A random person's head, turned by `yaw` radians to its right, about the origin."""
+def neutral(rng: np.random.Generator) -> NDArray:
+    """(V, 3) a random person's head without expression, looking at the camera, about the origin."""
     model = head_model()
     with np.load(ASSETS / "head.npz") as data:
         components = data["identity"].astype(float)
     rest = model.mean + np.tensordot(rng.normal(0, IDENTITY_SIGMA, len(components)), components, 1)
-    rest = rest + _bumps(rest, rng)
+    return rest + _bumps(rest, rng)
+
+
+def face(rng: np.random.Generator, yaw: float) -> Face:
+    """A random person's head, turned by `yaw` radians to its right, about the origin."""
+    model = head_model()
+    rest = neutral(rng)
     rest = rest + np.tensordot(_expression(rng, model.expression_names), model.expression, 1)
     turn = Rotation.from_euler("zxy", [rng.normal(0, 0.13), rng.normal(0, 0.16), yaw])
     return Face(turn.apply(rest), turn.as_matrix())

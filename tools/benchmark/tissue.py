@@ -95,7 +95,7 @@ def press(head_vertices: NDArray, hand_vertices: NDArray, hand_faces: NDArray, a
     displacement = still.copy()
     count = len(tissue.vertices)
     displacement[tissue.vertices] = nodes[:count] - tissue.nodes[:count]
-    displacement += _lining(head, displacement)
+    displacement += lining(head, displacement)
     penetration = depth_of(closed(head + displacement, head_model().solid)[0], faces, hand)
     swelling = float((elastic.volume * (elastic.ratios(nodes) - 1)).sum() / elastic.volume.sum())
     calm = bool(np.linalg.norm(displacement, axis=1).max() <= back + LURCH)
@@ -164,7 +164,7 @@ def _newton(elastic: Elastic, planes: Planes, nodes: NDArray, stiffness: sparse.
     return nodes, 0.0 if longest < SETTLED else float(longest)
 
 
-def _lining(head: NDArray, displacement: NDArray) -> NDArray:
+def lining(head: NDArray, displacement: NDArray) -> NDArray:
     """(V, 3) how the linings of mouth and eye sockets follow the skin at their rims, less with every millimetre."""
     model, result = head_model(), np.zeros_like(head)
     ends = np.vstack([model.faces[:, [0, 1]], model.faces[:, [1, 2]], model.faces[:, [2, 0]]])

@@ -11,6 +11,7 @@ import io
 import json
 import pickle  # noqa: TID251 - to write what must be refused
 import random
+import re
 import struct
 import sys
 import time
@@ -26,7 +27,7 @@ from dice_core.errors import DiceError
 from tests.core.bodies import official_files as made
 
 MEMORY = 100_000_000  # bytes of address space beyond what is in use at the start
-SECONDS = 2.0
+SECONDS = 2.0  # of the processor's time: others may use it too
 NAMES = [
     ("os", "system"), ("posix", "system"), ("builtins", "eval"), ("__builtin__", "exec"), ("subprocess", "Popen"),
     ("numpy", "load"), ("numpy.core", "multiarray._reconstruct"), ("numpy", "core.multiarray._reconstruct"),
@@ -76,7 +77,7 @@ def repeat(data: bytearray, dice: random.Random) -> None:
 
 def stretch(data: bytearray, dice: random.Random) -> None:
     """Other numbers where lengths and shapes are."""
-    places = [n for n, code in enumerate(data) if code in b"KMJTXBU\x8c\x8a"]
+    places = [found.start() for found in re.finditer(rb"[KMJTXBU\x8c\x8a]", data)]
     for place in dice.sample(places, min(len(places), dice.choice([1, 1, 3]))):
         code, value = data[place : place + 1], dice.choice(NUMBERS)
         size = {b"K": 1, b"U": 1, b"\x8c": 1, b"\x8a": 1, b"M": 2}.get(bytes(code), 4)
@@ -90,7 +91,7 @@ def inject(data: bytearray, dice: random.Random) -> None:
 
 def rename(data: bytearray, dice: random.Random) -> None:
     """Another name where one is asked for."""
-    starts = [n for n in range(len(data) - 4) if data[n : n + 4] in (b"cnum", b"csci", b"cchu", b"ctor", b"c__b")]
+    starts = [found.start() for found in re.finditer(rb"cnum|csci|cchu|ctor|c__b", data)]
     if starts:
         start = dice.choice(starts)
         end = data.find(b"\n", data.find(b"\n", start) + 1) + 1
@@ -155,7 +156,8 @@ def bombs() -> dict[str, bytes]:
     storage = made.torch_zip(np.zeros(3))
     tensor = zipfile.ZipFile(io.BytesIO(storage)).read("made_up/data.pkl")
     many = b"\x80\x02(" + tensor[2:-1] * 1500 + b"t."
-    zeros = bytes(150_000_000)
+    zeros = bytes(MEMORY + 10_000_000)
+    packed = archive(zipfile.ZIP_DEFLATED, **{"v_template.npy": zeros})
     state = b"(K\x03" + short("<") + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
     dtype = b"cnumpy\ndtype\n" + short("f8") + b"K\x00K\x01\x87R" + state
     doubled = b"K\x01" + b"".join(b"q%ch%c\x86" % (n, n) for n in range(90))
@@ -181,7 +183,7 @@ def bombs() -> dict[str, bytes]:
         "a storage told to be larger": storage.replace(struct.pack("<I", 24), struct.pack("<I", 2**31 - 1)),
         "one storage many times": archive(zipfile.ZIP_STORED, data_pkl=many, data__0=bytes(24)),
         "an archive in itself": archive(zipfile.ZIP_STORED, data_pkl=storage),
-        "a model in an npz": archive(zipfile.ZIP_DEFLATED, **{"v_template.npy": zeros}),
+        "a model in an npz": packed,
         "nested tuples": b"\x80\x02" + b"(" * 90_000 + b"t" * 90_000 + b".",
         "doubled tuples": b"\x80\x02N" + b"".join(b"q%ch%c\x86" % (n, n) for n in range(200)) + b".",
         "a shape of doubled tuples": shaped(doubled),
@@ -196,9 +198,7 @@ def bombs() -> dict[str, bytes]:
         "selections of selections": made.dump({"v_template": select}),
         "a model packed by blocks": archive(zipfile.ZIP_BZIP2, **{"v_template.npy": zeros}),
         "a model packed otherwise": archive(zipfile.ZIP_LZMA, **{"v_template.npy": zeros}),
-        "a model packed badly": archive(zipfile.ZIP_DEFLATED, **{"v_template.npy": zeros}).replace(
-            b"\x00" * 8, b"\xff" * 8, 1
-        ),
+        "a model packed badly": packed.replace(b"\x00" * 8, b"\xff" * 8, 1),
         "a list of itself": b"\x80\x02]q\x00h\x00ah\x00ah\x00e.",
         "an array of doubled text": b"\x80\x02X\x00\x10\x00\x00" + b"a" * 4096 + b"q\x00" + b"h\x00" * 50_000 + b".",
         "a header without end": b"\x93NUMPY\x01\x00\xff\xff" + b"(" * 65535,
@@ -235,7 +235,7 @@ class Watch:
 
 def one(reader: Callable[[Path], object], path: Path, data: bytes, watch: Watch, tally: Counter, label: str) -> None:
     path.write_bytes(data)
-    start = time.perf_counter()
+    start = time.process_time()
     watch.on = True
     try:
         reader(path)
@@ -250,7 +250,7 @@ def one(reader: Callable[[Path], object], path: Path, data: bytes, watch: Watch,
         watch.on = False
         tally[f"FAILED: {label}: {type(error).__name__}: {error}"[:200]] += 1
     watch.on = False
-    if time.perf_counter() - start > SECONDS:
+    if time.process_time() - start > SECONDS:
         tally[f"SLOW: {label}"] += 1
 
 
@@ -258,12 +258,13 @@ def main(folder: Path, cases: int, seed: int, reader: Callable[[Path], object]) 
     global MARKER
     MARKER = folder / "marker"
     dice, path, tally, watch = random.Random(seed), folder / "case", Counter(), Watch()
-    start, files, hostile = time.perf_counter(), seeds(), bombs()
+    start, files = time.perf_counter(), seeds()
+    hostile = bombs() if reader is read else {}  # some take Python's own minutes
     for name, data in files.items():  # what Python loads when it is first needed does not count
         one(reader, path, data, watch, Counter(), name)
     watch.seen.clear()
     limit_memory()
-    for name, data in hostile.items() if reader is read else ():  # some take Python's own minutes
+    for name, data in hostile.items():
         one(reader, path, data, watch, tally, name)
     for case in range(cases):
         name = dice.choice(list(files))

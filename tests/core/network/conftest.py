@@ -34,9 +34,10 @@ def goldens() -> Path:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def two_threads() -> None:
+def one_thread() -> None:
+    """Tests run beside each other; several threads on a busy processor wait for one another most of the time."""
     torch = pytest.importorskip("torch", reason="torch is not installed (install_deps.py --engine dice)")
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -163,20 +163,21 @@ class Watch:
 
 def attempt(path: Path, watch: Watch) -> tuple[bool, str]:
     """Read a file: whether it was taken for a checkpoint, and what was wrong about it."""
-    accepted, fault = False, ""
+    accepted, whole, fault = False, False, ""
     watch.noted.clear()
     watch.on = True
     try:
         checkpoint = read(path)
         accepted = True
         DiceNetwork.from_state_dict(checkpoint.tensors, checkpoint.heads, checkpoint.layer_norm_eps)
+        whole = True
     except DiceError as error:
         if not error.message or not error.remedy or len(str(error)) > LONGEST:
             fault = repr(error)
     except BaseException:
         fault = traceback.format_exc()
     watch.on = False
-    if accepted and not fault:
+    if whole:  # of anything else, `convert` says the same again
         try:
             convert(path, path.parent / "models")
         except DiceError:
@@ -202,9 +203,9 @@ def main(folder: Path, mutations: int, bases: list[bytes]) -> dict[str, object]:
     for kind, data in cases(bases, mutations):
         counts[kind] = counts.get(kind, 0) + 1
         path.write_bytes(data)
-        start = time.perf_counter()
+        start = time.process_time()
         accepted, fault = attempt(path, watch)
-        slowest = max(slowest, time.perf_counter() - start)
+        slowest = max(slowest, time.process_time() - start)
         taken += accepted
         faults += [f"{kind}: {fault}"] if fault else []
     path.unlink()

@@ -283,7 +283,7 @@ def bombs() -> Iterator[bytes]:
     for last in (3, 63, 64):
         yield dictionary(**{prefix.format(block, last): tensor() for block in range(64)})
         yield dictionary(**{prefix.format(last, last): tensor()})
-    deep = b")" + b"\x85" * 900_000
+    deep = b")" + b"\x85" * 300_000
     yield b"}" + deep + b"Ns"
     yield call(name("collections OrderedDict"), b"](" + b"(" + deep + b"Nt" + b"e")
     yield call(name("__builtin__ set"), b"](" + deep + b"e")
@@ -299,7 +299,7 @@ def archives(good: bytes) -> Iterator[bytes]:
     program_bytes = program(dictionary(a=tensor()))
     plain = archive(program_bytes)
     for compression in (zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
-        for size in (1 << 20, 1 << 27):
+        for size in (1 << 20, 1 << 24):
             buffer = io.BytesIO()
             with zipfile.ZipFile(buffer, "w", compression, compresslevel=1) as zipped:
                 zipped.writestr("a/data.pkl", bytes(size))

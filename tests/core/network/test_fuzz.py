@@ -25,7 +25,7 @@ def test_hostile_files(made_up, made_up_official, tmp_path, capsys):
     work = tmp_path / "work"
     work.mkdir()
     bases = [made_up_official(), tmp_path / "state_dict.bin", tmp_path / NETWORK_FILE]
-    command = [sys.executable, "-m", "tests.core.network.fuzz", str(work), "2000", *map(str, bases)]
+    command = [sys.executable, "-m", "tests.core.network.fuzz", str(work), "1000", *map(str, bases)]
     variables = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, capture_output=True, text=True, cwd=work, timeout=900, env=variables)
     assert done.returncode == 0, done.stderr
