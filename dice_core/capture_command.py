@@ -10,8 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .errors import DiceError
-
 if TYPE_CHECKING:
     from .types import Crop
 
@@ -20,7 +18,9 @@ OF_PICTURES = ("preview", "obj", "ply", "glb")
 
 
 def describe(capture: argparse.ArgumentParser) -> None:
-    capture.add_argument("photo", type=path(), help="a picture (JPEG, PNG, TIFF, WebP or BMP), a movie, or a folder of pictures")
+    capture.add_argument(
+        "photo", type=path(), help="a picture (JPEG, PNG, TIFF, WebP or BMP), a movie, or a folder of pictures"
+    )
     capture.add_argument(
         "-o", "--output", type=path(), metavar="PATH",
         help="result file of one picture (default: PHOTO with .npz, of a movie's frame MOVIE-FRAME.npz); folder of "

@@ -46,6 +46,7 @@ def _made() -> bpy.types.GeometryNodeTree:
     length = make("ShaderNodeVectorMath", operation="LENGTH", Vector=push).outputs["Value"]
     mesh = make.stored(mesh, naming.DEFORMATION_ATTRIBUTE, "FLOAT", length)
     mesh = make.stored(mesh, naming.CONTACT_ATTRIBUTE, "FLOAT", contact)
+    contact = make.attribute(naming.CONTACT_ATTRIBUTE)  # quicker than to look for it again
     mesh = make.stored(mesh, naming.HEAT_ATTRIBUTE, "FLOAT_COLOR", make.heat(contact))
     likely = make("FunctionNodeCompare", data_type="FLOAT", operation="GREATER_EQUAL", A=contact,
                   B=given[naming.THRESHOLD]).outputs[0]  # fmt: skip
@@ -101,6 +102,12 @@ class _Maker:
         node = self("GeometryNodeStoreNamedAttribute", data_type=kind, domain="POINT", Geometry=mesh, Value=value)
         node.inputs["Name"].default_value = name
         return node.outputs[0]
+
+    def attribute(self, name: str) -> Socket:
+        """A stored number of each vertex."""
+        node = self("GeometryNodeInputNamedAttribute", data_type="FLOAT")
+        node.inputs["Name"].default_value = name
+        return node.outputs["Attribute"]
 
     def heat(self, contact: Socket) -> Socket:
         """The colours of the heat map."""

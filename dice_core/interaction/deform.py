@@ -167,7 +167,9 @@ def _skin_in_hand(sheet: Sheet | Part, current: NDArray, hand: Surface, mine: ND
     return rows, nearest.normal[near], nearest.distance[near]
 
 
-def _push(sheet: Sheet | Part, pushed: NDArray, rows: sparse.csr_matrix, normals: NDArray, distance: NDArray) -> NDArray:
+def _push(
+    sheet: Sheet | Part, pushed: NDArray, rows: sparse.csr_matrix, normals: NDArray, distance: NDArray
+) -> NDArray:
     """(N, 3) the sheet's displacement under the forces that free it; `pushed` is the one `distance` belongs to."""
     answers = sheet.answers(rows)
     compliance = (rows @ answers) * (normals @ normals.T)

@@ -81,7 +81,7 @@ def lifted(rows: Arrays, side: Side, bodies: Bodies, width: int) -> Arrays:
     answered = rows[f"{side}_answered"]
     found = {name: np.full((len(answered), *shape), np.nan) for name, shape in LIFTED.items()}
     if answered.any():
-        said = Said(*(np.float64(rows[f"{side}_{name}"]) for name in Said._fields))
+        said = Said(*(rows[f"{side}_{name}"].astype(float) for name in Said._fields))
         crops = [Region(row[:2], row[2], row[3]).to_picture(SIZE) for row in rows["region"][answered]]
         for name, values in _of_picture(said, crops, bodies, side == "left", width).items():
             found[name][answered] = values

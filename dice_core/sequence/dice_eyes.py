@@ -150,7 +150,7 @@ def blank() -> Arrays:
 
 
 def _named(name: str, shapes: dict, values: dict) -> Arrays:
-    return {f"{name}_seen": np.array(True)} | {f"{name}_{key}": np.float32(values[key]) for key in shapes}
+    return {f"{name}_seen": np.array(True)} | {f"{name}_{key}": np.asarray(values[key], np.float32) for key in shapes}
 
 
 def _towards(before: Region, wanted: Region, seconds: float) -> Region:

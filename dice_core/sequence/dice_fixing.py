@@ -75,7 +75,7 @@ class Fixer:
 
 def _move(before: Hand, after: Hand, axes: NDArray) -> NDArray:
     assert before.skeleton is not None and after.skeleton is not None
-    there, here = (hand.skeleton.transforms[0, :3, :3].astype(float) for hand in (before, after))
+    there, here = (bones.transforms[0, :3, :3].astype(float) for bones in (before.skeleton, after.skeleton))
     turn = Rotation.from_matrix(axes.T @ here @ np.linalg.inv(there) @ axes)
     shift = (after.joints[0] - before.joints[0]) @ axes
     return np.append(shift, turn.as_rotvec())
@@ -98,11 +98,13 @@ def smooth_moves(times: NDArray, moves: Arrays, sides: list[Side], smoothing: fl
     return found
 
 
-def with_moves(moment: Moment, moves: dict[Side, tuple[NDArray, NDArray]]) -> Moment:
-    """A frame whose hands are moved so: (3,) shift and (3,) turn of each side."""
+def with_moves(moment: Moment, motion: Arrays, position: int) -> Moment:
+    """A frame whose hands are moved by what `motion` says of that, if it does."""
     hands = []
     for hand in moment.hands:
-        shift, turn = moves[hand.side]
+        if f"{hand.side}_fix_shift" not in motion:
+            return moment
+        shift, turn = (motion[f"{hand.side}_fix_{name}"][position] for name in ("shift", "turn"))
         rotation = moment.axes @ Rotation.from_rotvec(turn).as_matrix() @ moment.axes.T
         wrist = hand.joints[0]
         hands.append(hand.moved(rotation, wrist - rotation @ wrist + moment.axes @ shift))

@@ -20,9 +20,9 @@ from .open_touch import intervals
 WHOLE = 5.0  # standard deviations of FLAME's expressions that make as much of a face as one of ARKit's actions
 
 
-def presences(times: NDArray, fits: Arrays, present: Arrays, smoothing: float) -> Arrays:
+def presences(times: NDArray, fits: Arrays, present: Arrays, smoothing: float) -> dict[Side, NDArray]:
     """(N,) the probability that each side's hand touches, 0 where it is not seen."""
-    found = {}
+    found: dict[Side, NDArray] = {}
     for side in SIDES:
         seen = present[f"{side}_hand"]
         said = np.nan_to_num(fits[f"{side}_presence"])[:, None]

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cached_property
 
 import numpy as np
@@ -12,18 +11,18 @@ from ..body.bodies import Bodies
 from ..engines.contact import rigid, softness
 from ..engines.runs import FAR_OFF
 from ..paths import official_models_dir
-from ..types import SIDES, Side
+from ..types import SIDES, Hand, Head
 from .base import FRAMES, MOTION, STATIC, InFolder, part_arrays
-from .dice_answers import LIFTED, Said, lifted
-from .dice_build import UNMOVED, Builder, Moment
-from .dice_fixing import Fixer, smooth_moves, with_moves
+from .dice_answers import LIFTED, lifted
+from .dice_build import UNMOVED, Builder
+from .dice_fixing import Fixer, smooth_moves
 from .dice_frames import Depths, frame_arrays, judged
+from .dice_moments import Moments
 from .dice_motion import cast, moved
 from .dice_person import acquainted, check_found, there
-from .dice_surfaces import no_surfaces, smooth_surfaces
-from .folder import CHUNK, Arrays
+from .folder import Arrays
 from .looking import rows_of
-from .open_motion import MIDDLE, cutoffs
+from .open_motion import MIDDLE
 
 PARAMETERS = ("cam_param", "presence", "rh_pose", "rh_rot", "rh_transl", "face_exp", "face_pose", "face_rot",
               "face_transl")  # fmt: skip
@@ -54,8 +53,8 @@ class DiceSteps(InFolder):
             rows, width = rows_of(self.folder, start), self.camera.image_size[0]
             return {name: values for side in SIDES for name, values in lifted(rows, side, self._bodies, width).items()}
         if step == "placed":
-            _, moments = self._moments(start, self.folder.load("decided"), MIDDLE)
-            return self._fixer.moves(moments, self._builder.sides)
+            moments = Moments(self.folder, self.times, self._builder, self.folder.load("decided"), MIDDLE)
+            return self._fixer.moves(moments.frames(start, moments.said(start)), self._builder.sides)
         return self.fill_caches(start, self._build(start))
 
     @property
@@ -72,8 +71,8 @@ class DiceSteps(InFolder):
         return Fixer(stiff, softness(official_models_dir(), len(stiff)), self._depths)
 
     @cached_property
-    def _motion(self) -> Arrays:
-        return self.folder.load(MOTION)
+    def _moments(self) -> Moments:
+        return Moments(self.folder, self.times, self._builder, self.folder.load(MOTION), self.settings["smoothing"])
 
     @cached_property
     def _builder(self) -> Builder:
@@ -121,48 +120,32 @@ class DiceSteps(InFolder):
             found |= smooth_moves(self.times, moves, builder.sides, smoothing)
         return found
 
-    def _moments(self, start: int, motion: Arrays, smoothing: float) -> tuple[dict[Side, Said], Iterator[Moment]]:
-        """What the network would have to say of a chunk that moves so, and its frames."""
-        builder, cutoff = self._builder, cutoffs(smoothing)["contact"]
-        part = {side: _of_side(side, motion, start) for side in builder.order}
-        said = {}
-        for side in builder.order:
-            surfaces = no_surfaces(len(part[side]["turn"]))
-            if side in builder.sides:
-                surfaces = smooth_surfaces(self.folder, start, side, self.times, motion, cutoff)
-            said[side] = builder.said(side, part[side], surfaces)
-        return said, builder.moments(said, part)
-
     def _static(self) -> Arrays:
         """What holds for all frames; makes room for the caches, too."""
         builder = self._builder
-        head, hands = builder.at_rest({side: _of_side(side, self._motion, 0) for side in builder.order})
+        head, hands = builder.at_rest(self._moments.parts(slice(1)))
         found: Arrays = {"image_size": np.array(self.camera.image_size, np.int32),
                          "camera_model": np.array("orthographic"), "camera_matrix": np.asarray(self.camera.matrix),
                          "params_crop": UNMOVED}  # fmt: skip
-        for name, part in [("head", head), *((f"hand_{hand.side}", hand) for hand in hands)]:
+        parts: dict[str, Head | Hand] = {"head": head} | {f"hand_{hand.side}": hand for hand in hands}
+        for name, part in parts.items():
             assert part.skeleton is not None
             found |= part_arrays(name, part.faces, part.skeleton)
         for side in builder.order:
-            found[f"params_{side}_face_shape"] = np.float32(builder.shapes[side])
-            found[f"params_{side}_rh_betas"] = np.float32(builder.betas)
+            found[f"params_{side}_face_shape"] = builder.shapes[side].astype(np.float32)
+            found[f"params_{side}_rh_betas"] = builder.betas.astype(np.float32)
         self.make_room(found)
         return found
 
     def _build(self, start: int) -> Arrays:
-        sides = self._builder.sides
-        said, moments = self._moments(start, self._motion, self.settings["smoothing"])
-        rows = []
-        for position, moment in enumerate(moments, start):
-            if self._fixing:
-                moves = {side: tuple(self._motion[f"{side}_fix_{name}"][position] for name in ("shift", "turn"))
-                         for side in sides}  # fmt: skip
-                moment = self._fixer(with_moves(moment, moves))
-            rows.append(frame_arrays(moment) | self._depths(moment))
+        said, rows = self._moments.said(start), []
+        for moment in self._moments.frames(start, said):
+            fixed = self._fixer(moment) if self._fixing else moment
+            rows.append(frame_arrays(fixed) | self._depths(fixed))
         frames = {key: np.stack([row[key] for row in rows]) for key in rows[0]}
         for side, answer in said.items():
-            frames |= {f"params_{side}_{name}": np.float32(getattr(answer, name)) for name in PARAMETERS}
-        return frames | judged(rows_of(self.folder, start), frames, sides)
+            frames |= {f"params_{side}_{name}": getattr(answer, name).astype(np.float32) for name in PARAMETERS}
+        return frames | judged(rows_of(self.folder, start), frames, self._builder.sides)
 
     def notes(self) -> tuple[str, ...]:
         """See `Steps`."""
@@ -173,9 +156,3 @@ class DiceSteps(InFolder):
             f"In most frames the head lies {FAR_OFF:.0f} % of its width or more beside the face: do not trust this "
             "result. Do all files come from their official pages, and do the pictures show the head and the hand?",
         )
-
-
-def _of_side(side: Side, motion: Arrays, start: int) -> Arrays:
-    """Of the chunk that begins there."""
-    chunk = slice(start, start + CHUNK)
-    return {name.removeprefix(f"{side}_"): values[chunk] for name, values in motion.items() if name.startswith(side)}

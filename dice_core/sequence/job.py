@@ -80,7 +80,8 @@ def capture_sequence(
         source = open_source(paths, rate)
         facts = {
             "engine": settings.engine, "start": start, "end": end, "rate": source.rate, "count": None,
-            "image_size": list(source.size), "settings": _plain(settings), "complete": False, "notes": [], "timings": {},
+            "image_size": list(source.size), "settings": _plain(settings), "complete": False, "notes": [],
+            "timings": {},
             "source": {"name": source.name, "paths": [str(path) for path in paths], **source.fingerprint()},
         }  # fmt: skip
         folder.note(**facts)

@@ -188,7 +188,8 @@ def _deformed(scene: Scene, hands: list[Hand], found: Arrays) -> NDArray:
     person, surfaces = scene.person, [hand.surface for hand in pushing]
     displaced, left = given_way(person.flesh, scene.still, scene.surface, surfaces, person.skin)
     if displaced.any():
-        found["quality_pressed_mm"] = np.array(1000 * max(_deepest(scene.surface, hand) for hand in pushing), np.float32)
+        pressed = max(_deepest(scene.surface, hand) for hand in pushing)
+        found["quality_pressed_mm"] = np.array(1000 * pressed, np.float32)
         if left > LEFT:
             for hand in pushing:
                 scene.shift(hand, left - LEFT / 2)
@@ -211,7 +212,8 @@ def _head_arrays(row: Arrays, scene: Scene, displaced: NDArray, contact: NDArray
     floats = {
         "head_vertices": vertices, "head_deformation": scene.turn.apply(displaced), "head_contact": contact,
         "head_bone_transforms": bones.transforms, "head_landmarks": landmarks,
-        "params_head_global_orient": pose[:3], "params_head_transl": pose[3:POSE], "params_head_expression": pose[POSE:],
+        "params_head_global_orient": pose[:3], "params_head_transl": pose[3:POSE],
+        "params_head_expression": pose[POSE:],
         "quality_deformation_mm": 1000 * np.linalg.norm(displaced, axis=1).max(),
     }  # fmt: skip
     return {key: np.asarray(value, np.float32) for key, value in floats.items()} | {"head_seen": row["head_seen"]}
@@ -225,15 +227,16 @@ def _hand_arrays(row: Arrays, hand: Hand, scene: Scene | None, contact: NDArray)
         f"{name}_bone_transforms": hand_skeleton(hand_model(hand.side), x).transforms,
         f"params_{name}_global_orient": x[:3], f"params_{name}_transl": x[3:6], f"params_{name}_pose": x[ANGLES],
     }  # fmt: skip
-    return {key: np.asarray(value, np.float32) for key, value in floats.items()} | {f"{name}_seen": row[f"{hand.side}_seen"]}
+    arrays = {key: np.asarray(value, np.float32) for key, value in floats.items()}
+    return arrays | {f"{name}_seen": row[f"{hand.side}_seen"]}
 
 
 def _contact_state(row: Arrays, sides: list[Side], head: bool) -> Arrays:
     there = [side for side in sides if row[f"{side}_seen"]]
     if not head or not there or not row["head_seen"]:
         state = "no-head" if not (head and row["head_seen"]) else "no-hand"
-        return {"contact_state": np.array(state, "U8"), "contact_probability": np.float32(0)}  # type: ignore[dict-item]
+        return {"contact_state": np.array(state, "U8"), "contact_probability": np.array(0, np.float32)}
     said = [(RANKING.index(state_of(bool(row[f"{side}_weight"] >= SURE), float(row[f"{side}_probability"]))),
              -float(row[f"{side}_probability"])) for side in there]  # fmt: skip
     rank, probability = min(said)
-    return {"contact_state": np.array(RANKING[rank], "U8"), "contact_probability": np.float32(-probability)}  # type: ignore[dict-item]
+    return {"contact_state": np.array(RANKING[rank], "U8"), "contact_probability": np.array(-probability, np.float32)}

@@ -85,7 +85,7 @@ def hand_of(row: Arrays, side: str) -> tuple[HandLandmarks, Glance | None] | Non
     if not row[f"{side}_glance_seen"]:
         return hand, None
     looked: dict[str, Any] = {key: row[f"{side}_glance_{key}"].astype(float) for key in GLANCE}
-    return hand, Glance(**{key: value if value.ndim else float(value) for key, value in looked.items()})
+    return hand, Glance(**{key: value if value.ndim else value.item() for key, value in looked.items()})
 
 
 def check_found(folder_seen: Arrays, source: str, face: int) -> None:

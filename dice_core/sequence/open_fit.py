@@ -64,7 +64,8 @@ def fitted(rows: Arrays, person: Person, rate: float, first: int) -> Arrays:
     -------
     Arrays with the frames in front: `head_pose` (POSE + E,), `head_error` in % of the face's width; of each side
     `parameters` (HAND_PARAMETERS,), `error` in % of the face's width, `looks` like a touch 0..1, metres `before` the
-    skin, `gap` in metres, `costs` of each of PARTS, and whether the fit is by `plain` landmarks. What was not found is NaN.
+    skin, `gap` in metres, `costs` of each of PARTS, and whether the fit is by `plain` landmarks. What was not found
+    is NaN.
     """
     before, found = Before(), []
     every = max(round(WEIGHED * rate), 1)
@@ -83,7 +84,8 @@ def _frame(row: Arrays, person: Person, before: Before, weigh: bool) -> Arrays:
     surface = None if before.vertices is None else person.surface(before.vertices)
     width = face_width(row["face_points"].astype(float)) if row["face_seen"] else np.nan
     for side in SIDES:
-        found |= {f"{side}_{key}": value for key, value in _hand(row, side, person, before, surface, width, weigh).items()}
+        hand = _hand(row, side, person, before, surface, width, weigh)
+        found |= {f"{side}_{key}": value for key, value in hand.items()}
     return found
 
 
@@ -102,8 +104,9 @@ def posed(person: Person, pose: NDArray) -> NDArray:
     return Rotation.from_rotvec(pose[:3]).apply(person.still(pose[POSE:])) + pose[3:POSE]
 
 
-def _hand(row: Arrays, side: str, person: Person, before: Before, surface: Surface | None, width: float, weigh: bool
-          ) -> Arrays:  # fmt: skip
+def _hand(
+    row: Arrays, side: str, person: Person, before: Before, surface: Surface | None, width: float, weigh: bool
+) -> Arrays:  # fmt: skip
     blank = np.array(np.nan)
     found = {"parameters": np.full(HAND_PARAMETERS, np.nan), "error": blank, "looks": blank, "before": blank,
              "gap": blank, "plain": np.array(False), "costs": np.full(len(PARTS), np.nan)}  # fmt: skip

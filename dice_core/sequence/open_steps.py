@@ -93,8 +93,10 @@ class OpenSteps(InFolder):
     def _static(self) -> Arrays:
         """What holds for all frames; makes room for the caches, too."""
         person = self.person
-        found: Arrays = {"image_size": np.array(self.camera.image_size, np.int32),
-                         "camera_model": np.array("perspective"), "camera_matrix": np.asarray(self.camera.matrix)}  # fmt: skip
+        found: Arrays = {
+            "image_size": np.array(self.camera.image_size, np.int32), "camera_model": np.array("perspective"),
+            "camera_matrix": np.asarray(self.camera.matrix),
+        }  # fmt: skip
         if self._motion["head_seen"].any():
             bones = head_skeleton(person.identity, np.zeros(3), np.zeros(3))
             found |= part_arrays("head", person.model.faces, bones)

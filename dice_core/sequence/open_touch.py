@@ -49,8 +49,8 @@ def decided(fits: Arrays, looks_of_parts: Arrays, times: NDArray, betas: dict[st
             sure = 1 - doubt(_nearest(times, gap)[there], betas[side][0])
             probability[there] = sure / (1 + np.exp(-odds))
         touching = lasting(times, hysteresis(probability))
-        found |= {f"{side}_probability": probability, f"{side}_touching": touching,
-                  f"{side}_part": _parts(touching, fits[f"{side}_costs"], looks_of_parts[f"{side}_glance_parts"])}  # fmt: skip
+        parts = _parts(touching, fits[f"{side}_costs"], looks_of_parts[f"{side}_glance_parts"])
+        found |= {f"{side}_probability": probability, f"{side}_touching": touching, f"{side}_part": parts}
     return found
 
 
@@ -145,7 +145,8 @@ def placed(rows: Arrays, fits: Arrays, decisions: Arrays, person: Person) -> Arr
                 surface, eyes = person.surface(vertices), person.eyes(vertices)
             row = {key: values[index] for key, values in rows.items()}
             part = PARTS[decisions[f"{side}_part"][index]]
-            fit = _on_skin(row, side, free, bool(fits[f"{side}_plain"][index]), ratio[side], surface, eyes, part, person)
+            plain = bool(fits[f"{side}_plain"][index])
+            fit = _on_skin(row, side, free, plain, ratio[side], surface, eyes, part, person)
             found[f"{side}_parameters"][index] = fit.parameters
             ratio[side] = float(fit.parameters[5] / free[5])
     return found

@@ -25,7 +25,8 @@ class Eyes(Protocol):
         """Of a frame that cannot be read."""
 
     def together(self, rows: list[Arrays]) -> Arrays:
-        """The rows of a chunk as arrays with the frames in front; `..._seen` of `face`, `right` and `left` among them."""
+        """The rows of a chunk as arrays with the frames in front, `..._seen` of `face`, `right` and `left` among
+        them."""
 
     def state(self) -> Arrays:
         """All that the next frame's answer depends on."""

@@ -41,17 +41,28 @@ def movie(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Written by the runtime: Blender's Python has no OpenCV."""
     assert preferences.is_installed(), f"no complete runtime in {preferences.runtime()}: run `make test`"
     path = tmp_path_factory.mktemp("movie") / "clip.mp4"
-    script = f"from pathlib import Path; from tests.core.clips import write_clip; write_clip(Path({str(path)!r}), [1] * {COUNT})"
+    script = f"from tests.core.clips import *; write_clip(Path({str(path)!r}), [True] * {COUNT})"
     subprocess.run([str(environment_python(preferences.runtime() / "python")), "-c", script], cwd=ROOT, check=True)
     return path
 
 
+@pytest.fixture(scope="module")
+def whole(movie: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The .blend of the movie, captured in one go."""
+    output = tmp_path_factory.mktemp("whole") / "scene.blend"
+    extension = sys.modules["dice_capture"]
+    extension.register()
+    try:
+        assert cli.main(["capture", str(movie), "-o", str(output), "--layout", "caches"]) == 0
+    finally:
+        extension.unregister()
+    return output
+
+
 @pytest.mark.slow
-def test_a_movie_becomes_a_moving_scene(registered: object, movie: Path, tmp_path: Path) -> None:
-    output = tmp_path / "scene.blend"
-    assert cli.main(["capture", str(movie), "-o", str(output), "--layout", "caches"]) == 0
-    bpy.ops.wm.open_mainfile(filepath=str(output))
-    folder, scene = tmp_path / "dice_cache" / "scene", bpy.context.scene
+def test_a_movie_becomes_a_moving_scene(whole: Path) -> None:
+    bpy.ops.wm.open_mainfile(filepath=str(whole))
+    folder, scene = whole.parent / "dice_cache" / "scene", bpy.context.scene
     assert (scene.frame_start, scene.frame_end, scene.render.fps) == (1, COUNT, 24)
     assert set(curve(folder, "contact_state")) == {"touch"}
     for frame in (1, COUNT // 2, COUNT):
@@ -67,18 +78,18 @@ def test_a_movie_becomes_a_moving_scene(registered: object, movie: Path, tmp_pat
 
 
 @pytest.mark.slow
-def test_blender_killed_and_asked_again(registered: object, movie: Path, tmp_path: Path) -> None:
+def test_blender_killed_and_asked_again(movie: Path, whole: Path, tmp_path: Path) -> None:
     """Three times, in different steps; the worker goes with it, and what is resumed equals what was never killed."""
     script = tmp_path / "command.py"
     script.write_text(COMMAND.format(tests=str(Path(__file__).parent)))
     output = tmp_path / "scene.blend"
     command = [sys.executable, str(script), "capture", str(movie), "-o", str(output), "--resume", "--layout", "caches"]
-    environment = os.environ | {
-        "BLENDER_USER_RESOURCES": str(tmp_path / "user"), "PYTHONPATH": str(ROOT), "DICE_RUNTIME": str(preferences.runtime()),
-    }  # fmt: skip
+    environment = os.environ | {"BLENDER_USER_RESOURCES": str(tmp_path / "user"), "PYTHONPATH": str(ROOT)}
+    environment["DICE_RUNTIME"] = str(preferences.runtime())
+    silent = {"env": environment, "cwd": ROOT, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     folder = tmp_path / "dice_cache" / "scene"
     for step in ("capture.json", "fitted", "frames"):
-        process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(command, **silent)
         deadline = time.monotonic() + 120
         while not (folder / step).exists() and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -88,7 +99,7 @@ def test_blender_killed_and_asked_again(registered: object, movie: Path, tmp_pat
     done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
     assert output.is_file() and len(list(folder.parent.iterdir())) == 1
-    whole = tmp_path / "whole.blend"
-    assert cli.main(["capture", str(movie), "-o", str(whole), "--layout", "caches"]) == 0
-    for file in sorted((tmp_path / "dice_cache" / "whole").glob("*.pc2")):
+    caches = sorted((whole.parent / "dice_cache" / "scene").glob("*.pc2"))
+    assert [file.name for file in caches] == sorted(file.name for file in folder.glob("*.pc2"))
+    for file in caches:
         assert file.read_bytes() == (folder / file.name).read_bytes(), file.name

@@ -26,7 +26,7 @@ from sequences import blocks, cached, curve, expected, ground, shown
 
 from tools.made_up_sequence import write
 
-COUNT, HIDDEN, TOUCH = 60, (20, 26), 36
+COUNT, HIDDEN, TOUCH = 44, (20, 26), 36
 LAYOUTS = ("caches", "shape_keys")
 
 

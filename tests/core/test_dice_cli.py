@@ -135,33 +135,22 @@ def test_packages_that_are_not_there(option, package, command, sample, official_
     assert listing(tmp_path) == set(), "said before anything is written"
 
 
-def test_a_chosen_body_layer_is_used(command, sample, official_models, tmp_path):
-    """A broken smplx in its place shows that it was asked for."""
+def test_what_was_chosen_is_used(command, sample, official_models, tmp_path):
+    """A broken smplx in its place shows that it was asked for. What a precision means on this machine is said in a note,
+    where it differs from `exact`. The made-up bodies are nonsense, but once fixed, nothing is inside them."""
     (tmp_path / "smplx.py").write_text("raise ImportError('broken on purpose')")
     paths = os.pathsep.join([str(tmp_path), str(ROOT)])
-    for layer, code in (("own", 0), ("smplx", 1)):
-        ran = command("capture", sample, "--engine", "dice", "--body-layer", layer, "-o", "r.npz",
+    exact, fast = ["--body-layer", "own", "--precision", "exact"], ["--precision", "fast", "--fix-contact"]
+    said = []
+    for options in (exact, fast, ["--body-layer", "smplx"]):
+        ran = command("capture", sample, "--engine", "dice", *options, "-o", "r.npz",
                       DICE_MODELS=str(official_models), PYTHONPATH=paths)  # fmt: skip
-        assert ran.code == code and ("broken on purpose" in ran.err) == (code == 1), ran.err
-
-
-def test_a_chosen_precision_is_used(command, sample, official_models, tmp_path):
-    """What it means on this machine is said in a note, where it differs from `exact`."""
-    for precision in ("exact", "fast"):
-        ran = command("capture", sample, "--engine", "dice", "--precision", precision, "-o", "r.npz",
-                      DICE_MODELS=str(official_models))  # fmt: skip
-        assert ran.code == 0, ran.err
-        note = meaning(precision, choose())
-        assert (f"note: {note}" in ran.out) if note else ("Precision" not in ran.out)
-    assert meaning("fast", choose()) or choose().kind == "cuda"
-
-
-def test_contact_is_fixed_when_asked_for(command, sample, official_models, tmp_path):
-    """The made-up bodies are nonsense, but in the end nothing is inside them, and what was done is said."""
-    for options in ([], ["--fix-contact"]):
-        ran = command("capture", sample, "--engine", "dice", *options, "-o", "r.npz", DICE_MODELS=str(official_models))
-        assert ran.code == 0, ran.err
-        assert ("note: Contact was fixed: the right hand was moved by" in ran.out) == bool(options)
+        broken = "smplx" in options
+        assert ran.code == broken and ("broken on purpose" in ran.err) == broken, ran.err
+        said.append(ran.out)
+    assert "Precision" not in said[0] and "Contact was fixed" not in said[0]
+    assert (f"note: {meaning('fast', choose())}" in said[1]) if meaning("fast", choose()) else choose().kind == "cuda"
+    assert "note: Contact was fixed: the right hand was moved by" in said[1]
     assert load(tmp_path / "r.npz").quality["penetration_mm"] <= 2
 
 
@@ -217,14 +206,16 @@ def test_the_worker_does_the_same(runtime, official_models, sample, monkeypatch)
     here = Pipeline(runtime).capture(sample, engine="dice", crop=(60.0, 40.0, 640.0))
     client = Client(runtime)
     try:
-        for precision in ("exact", "fast"):
-            client.submit(str(sample), engine="dice", crop=(60.0, 40.0, 640.0), precision=precision)
+        for precision, fix in (("exact", False), ("fast", True)):
+            client.submit(
+                str(sample), engine="dice", crop=(60.0, 40.0, 640.0), precision=precision, fix_contact=fix
+            )
             there = finish(client)
             assert np.allclose(there.head.vertices, here.head.vertices, atol=1e-4)
             assert np.array_equal(there.params["crop"], here.params["crop"])
-        assert there.notes == (*here.notes, *filter(None, [meaning("fast", choose())]))
-        client.submit(str(sample), engine="dice", crop=(60.0, 40.0, 640.0), fix_contact=True)
-        assert "Contact was fixed" in " ".join(finish(client).notes)
+            notes = *here.notes, *filter(None, [meaning(precision, choose())])
+            assert there.notes[: len(notes)] == notes and ("Contact was fixed" in " ".join(there.notes)) == fix
+            assert len(there.notes) == len(notes) + fix
         client.submit(str(sample), engine="dice", crop=(9000.0, 0.0, 100.0))
         with pytest.raises(DiceError, match="lies outside"):
             finish(client)

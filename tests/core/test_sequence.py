@@ -305,7 +305,8 @@ def test_pictures_with_a_gap(command, sample: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("arguments", [
-    ("a.mp4", "--preview", "a.png"), ("a.mp4", "-o", "a.npz"), ("a.jpg", "--resume"), ("a.mp4", "--frame", "2", "--end", "3"),
+    ("a.mp4", "--preview", "a.png"), ("a.mp4", "-o", "a.npz"), ("a.jpg", "--resume"),
+    ("a.mp4", "--frame", "2", "--end", "3"),
 ])  # fmt: skip
 def test_wrong_usage(command, arguments: tuple[str, ...]) -> None:
     assert command("capture", *arguments).code == 2

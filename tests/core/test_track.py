@@ -47,7 +47,8 @@ class Stage:
 
     def detect_faces(self, pixels: np.ndarray, regions: list[Region]) -> list[Box]:
         self.searches.append("boxes")
-        return [Box(1.0, np.array([one.x, one.y]), np.full(2, 2 * one.size), np.zeros((6, 2))) for one in self.faces_there]
+        return [Box(1.0, np.array([one.x, one.y]), np.full(2, 2 * one.size), np.zeros((6, 2)))
+                for one in self.faces_there]  # fmt: skip
 
     def face_at(self, pixels: np.ndarray, box: Box) -> FaceLandmarks | None:
         return self.face_in(pixels, Region(box.center, float(box.size.max())))
@@ -192,7 +193,8 @@ def test_its_state_is_all_there_is() -> None:
         answers = [one(FRAME, STEP)]
         if index:
             answers.append(other(FRAME, STEP))
-            assert all(np.array_equal(a.points, b.points) for a, b in zip(*(hands for _, hands in answers), strict=True))
+            pairs = zip(*(hands for _, hands in answers), strict=True)
+            assert all(np.array_equal(a.points, b.points) for a, b in pairs)
             assert [h.side_score for h in answers[0][1]] == [h.side_score for h in answers[1][1]]
         state = {key: np.array(value) for key, value in one.state().items()}
         other = Tracker(stage)  # type: ignore[arg-type]
