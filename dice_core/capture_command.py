@@ -110,6 +110,8 @@ def run(options: argparse.Namespace) -> int:
     for name in OF_PICTURES if moving else OF_MOVING:
         if getattr(options, name) not in (None, False):
             options.wrong(f"--{name} belongs to {'one picture' if moving else 'moving pictures'}")
+    if moving and options.body_layer != "own":
+        options.wrong("--body-layer belongs to one picture")
     if options.output and options.output.suffix.lower() != ".npz" and not moving:
         options.wrong(f"{options.output} must end with .npz")
     return _sequence(options) if moving else _picture(options)

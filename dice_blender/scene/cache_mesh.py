@@ -22,7 +22,7 @@ INPUTS = {naming.DEFORMATION_CACHE: "deformation", naming.CONTACT_CACHE: "contac
 def add_caches(item: bpy.types.Object, folder: Path, timing: Timing) -> None:
     """Let a mesh object, a part of a sequence, follow the caches in the folder, one after another.
 
-    Its vertices are already in Blender's axes. The vertex group `Contact` and the attributes must be there.
+    Its vertices are already in Blender's axes; `prepare_contact` has seen it.
     """
     part = item[naming.PART]
     _add_cache(item, folder / f"{part}.pc2", timing)

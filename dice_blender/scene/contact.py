@@ -48,7 +48,7 @@ def set_threshold(item: bpy.types.Object, least: float) -> int:
     frames, and the present one counts.
     """
     nodes = item.modifiers.get(naming.SEQUENCE)
-    if nodes is not None and nodes.type == "NODES":
+    if nodes is not None and nodes.type == "NODES" and nodes.node_group:
         node_input(nodes, naming.THRESHOLD).value = max(least, LEAST)
         item = item.evaluated_get(bpy.context.evaluated_depsgraph_get())
         return int((_values(item) >= max(least, LEAST)).sum())

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 import bpy
@@ -15,6 +16,7 @@ from .timing import Timing
 
 CONSTANT, LINEAR, BEZIER = range(3)  # of keys, as RNA counts
 FREE = 0  # of handles
+COLORS = {"quaternion": "AUTO_YRGB", "location": "AUTO_RGB"}  # as Blender's own
 
 
 class Property(NamedTuple):
@@ -42,7 +44,7 @@ def smooth(owner: bpy.types.ID, what: list[Property], values: NDArray, timing: T
     """
     for one, keys in zip(what, reduced(values, tolerance), strict=True):
         if len(keys.positions) == 1:
-            _set(owner, one, keys.values[0].tolist())
+            settle(owner, one, keys.values[0].tolist())
             continue
         frames = timing.first + keys.positions / timing.speed
         for index in range(values.shape[2]):
@@ -62,23 +64,31 @@ def lines(owner: bpy.types.ID, what: Property, frames: NDArray, values: NDArray)
     _fill(_new(owner, what, 0), frames, values, LINEAR)
 
 
-def custom(name: str) -> Property:
-    """A custom property of one number."""
-    return Property(f'["{name}"]')
-
-
-def _set(owner: bpy.types.ID, what: Property, values: list[float]) -> None:
-    """Give the property a value that stays."""
-    place = channels(owner).fcurves if owner.animation_data and owner.animation_data.action else None
-    for index in range(len(values) if place is not None else 0):
-        if curve := place.find(what.path, index=index):
-            place.remove(curve)
+def settle(owner: bpy.types.ID, what: Property, values: list[float]) -> None:
+    """Give the property a value that stays, instead of curves that it has."""
+    remove(owner, what)
     holder, _, name = what.path.rpartition(".")
     target = owner.path_resolve(holder) if holder else owner
     if name.startswith("["):
         target[name[2:-2]] = values[0]
     else:
         setattr(target, name, values if len(values) > 1 else values[0])
+
+
+def remove(owner: bpy.types.ID, what: Property) -> bool:
+    """Remove the property's curves; whether there were any."""
+    if not (owner.animation_data and owner.animation_data.action):
+        return False
+    place = channels(owner).fcurves
+    found = [curve for curve in place if curve.data_path == what.path]
+    for curve in found:
+        place.remove(curve)
+    return bool(found)
+
+
+def custom(name: str) -> Property:
+    """A custom property of one number."""
+    return Property(f'["{name}"]')
 
 
 def _new(owner: bpy.types.ID, what: Property, index: int) -> bpy.types.FCurve:
@@ -88,6 +98,7 @@ def _new(owner: bpy.types.ID, what: Property, index: int) -> bpy.types.FCurve:
     if old is not None:
         place.fcurves.remove(old)
     curve = place.fcurves.new(what.path, index=index)
+    curve.color_mode = COLORS.get(re.split("[._]", what.path)[-1], "AUTO_RAINBOW")
     if what.group:
         curve.group = place.groups.get(what.group) or place.groups.new(what.group)
     return curve

@@ -15,7 +15,7 @@ from ...dice_core.files import atomic
 from . import build, naming
 from .apart import apart, shown
 from .export_clean import clean, labels, named
-from .export_moving import moving_copies
+from .export_moving import moving_copies, scene_of
 from .exporters import Format, format_of, write
 from .kept import is_kept, kept
 from .sequence_facts import is_sequence
@@ -32,7 +32,7 @@ def export_copy(collection: bpy.types.Collection, path: str | Path, *, camera: b
 
     Of a sequence, Alembic and USD files hold the meshes frame by frame, however long it is; FBX and glTF files a shape
     key for each frame, of which there may be 250; all of them the cameras, and all but Alembic the moving rigs. Where a
-    part is not seen, it stays as it was.
+    part is not seen, it stays as it was. OBJ files hold what is seen in the scene's current frame.
 
     Parameters
     ----------
@@ -69,6 +69,9 @@ def export_copy(collection: bpy.types.Collection, path: str | Path, *, camera: b
         if moving:
             names = moving_copies(scene, collection, items, kind)
         else:
+            if is_sequence(collection):
+                scene.frame_set(scene_of(collection).frame_current)
+                items = [item for item in items if not item.hide_render]
             scene.frame_start = scene.frame_end = scene.frame_current
             names = _copies(scene, items, kind)
         with named(names), shown(scene, list(scene.collection.objects)):

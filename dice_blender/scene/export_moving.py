@@ -55,8 +55,14 @@ def moving_copies(
     return labels(copies, materials)
 
 
+def scene_of(collection: bpy.types.Collection) -> bpy.types.Scene:
+    """The scene that a collection is in; the context's when it is in none."""
+    holders = (scene for scene in bpy.data.scenes if collection in scene.collection.children_recursive)
+    return next(holders, bpy.context.scene)
+
+
 def _set_time(scene: bpy.types.Scene, collection: bpy.types.Collection) -> None:
-    own = next((one for one in bpy.data.scenes if collection in one.collection.children_recursive), bpy.context.scene)
+    own = scene_of(collection)
     scene.render.fps, scene.render.fps_base = own.render.fps, own.render.fps_base
     timing = timing_of(collection, collection["dice_frames"])
     first, last = timing.first, timing.last
@@ -79,7 +85,7 @@ def _copy(scene: bpy.types.Scene, item: bpy.types.Object) -> bpy.types.Object:
     if item.type == "MESH":
         copy.animation_data_clear()
         for modifier in caches_of(copy):
-            if modifier.type == "NODES":
+            if modifier.type == "NODES" and modifier.node_group:
                 modifier.node_group = bare()
     elif copy.animation_data and copy.animation_data.action:
         _show_always(copy)

@@ -55,11 +55,11 @@ def animate_rig(
     curves.smooth(armature, turns, continuous(quaternions(basis[..., :3, :3])), timing, HALF * tolerance)
     places = basis[..., :3, 3]
     moving = np.flatnonzero(np.ptp(places, axis=0).max(1) + np.abs(places[0]).max(1) > STILL)
+    where = [curves.Property(f'pose.bones["{name}"].location', name) for name in bones.names]
+    curves.smooth(armature, [where[index] for index in moving], places[:, moving], timing, METRES * tolerance)
     for index in set(range(len(posed))) - set(moving.tolist()):
+        curves.settle(armature, where[index], [0.0] * 3)
         posed[index].lock_location = [True] * 3
-    names = [bones.names[index] for index in moving]
-    where = [curves.Property(f'pose.bones["{name}"].location', name) for name in names]
-    curves.smooth(armature, where, places[:, moving], timing, METRES * tolerance)
 
 
 def quaternions(turns: NDArray) -> NDArray[np.float64]:

@@ -14,8 +14,9 @@ from ...dice_core.result.sequence import Sequence
 from . import axes, naming, photo
 from .build import build, parts
 from .cache_mesh import remove_caches
+from .deformation import key_of
 from .plate import picture_of
-from .sequence_facts import check_vertices, folder_of, timing_of
+from .sequence_facts import check_vertices, factor_of, folder_of, timing_of
 from .sequence_fill import add_shapes
 from .shape_frames import MANY
 
@@ -23,9 +24,10 @@ from .shape_frames import MANY
 def bake_frame(collection: bpy.types.Collection, scene: bpy.types.Scene) -> bpy.types.Collection:
     """Make what a sequence shows at the scene's current frame a capture of its own, which does not move.
 
-    It stands where the sequence's meshes stand now, has `Basis` and `Deformation` shape keys, and all that can be done
-    with a capture can be done with it: rig, expressions, export. Parts that are not seen there are left out. The
-    photograph is behind its camera when the sequence was captured from picture files that are still there.
+    It stands where the sequence's meshes stand now, as deformed as they are, has `Basis` and `Deformation` shape keys,
+    and all that can be done with a capture can be done with it: rig, expressions, export. Parts that are not seen there
+    are left out. The photograph is behind its camera when the sequence was captured from picture files that are still
+    there.
 
     Parameters
     ----------
@@ -58,6 +60,8 @@ def bake_frame(collection: bpy.types.Collection, scene: bpy.types.Scene) -> bpy.
     whole = next(iter(places.values()), shift)
     for part, item in parts(made).items():
         item.matrix_world = places.get(part, whole @ item.matrix_basis)
+    if "head" in moving and capture.head is not None:
+        key_of(parts(made)["head"]).value = factor_of(moving["head"])
     return made
 
 
@@ -97,6 +101,7 @@ def bake_range(collection: bpy.types.Collection, scene: bpy.types.Scene, start: 
     for part, item in items.items():
         check_vertices(item, len(sequence.parts[part].bone_weights))
     for item in items.values():
+        item[naming.DEFORMATION] = factor_of(item)
         remove_caches(item)
         add_shapes(item, sequence, range(first, last + 1), timing)
     scene.frame_set(scene.frame_current, subframe=scene.frame_subframe)

@@ -10,6 +10,7 @@ import bpy
 
 from ...dice_core.errors import DiceError
 from ...dice_core.result.sequence import CAPTURE, Sequence
+from ..compat import node_input
 from . import naming
 from .build import parts
 from .cache_mesh import caches_of, stored_path
@@ -59,6 +60,13 @@ def timing_of(collection: bpy.types.Collection, count: int) -> Timing:
     """When a sequence of so many frames is shown."""
     first, speed = collection[naming.TIMING]
     return Timing(first, speed, count)
+
+
+def factor_of(item: bpy.types.Object) -> float:
+    """How often a sequence's mesh adds its deformation now."""
+    nodes = (modifier for modifier in caches_of(item) if modifier.type == "NODES" and modifier.node_group)
+    found = (node_input(modifier, naming.DEFORMATION).value for modifier in nodes)
+    return next(found, item.get(naming.DEFORMATION, 1.0))
 
 
 def check_vertices(item: bpy.types.Object, count: int) -> None:

@@ -116,9 +116,11 @@ def _shapes(sequence: Sequence, part: str, positions: range) -> Iterator[tuple[N
 
 def _show(item: bpy.types.Object, seen: NDArray, timing: Timing) -> None:
     """Hide the object where the part is not seen."""
-    if not seen.all():
-        for path in ("hide_viewport", "hide_render"):
+    for path in ("hide_viewport", "hide_render"):
+        if not seen.all():
             curves.steps(item, curves.Property(path), timing.frames, (~seen).astype(float))
+        elif curves.remove(item, curves.Property(path)):
+            setattr(item, path, False)
 
 
 def _key_numbers(item: bpy.types.Object, sequence: Sequence, part: str, timing: Timing, tolerance: float) -> None:
@@ -127,7 +129,7 @@ def _key_numbers(item: bpy.types.Object, sequence: Sequence, part: str, timing: 
     if part == "head":
         numbers[naming.TOUCHING] = sequence.curve("contact_probability")
         expression = sequence.curves.get("params_head_expression")
-        names = action_names() if sequence.info.engine == "open" else ()
+        names = action_names()
         if expression is not None and expression.shape[1:] == (len(names),):
             numbers |= zip(names, expression.T, strict=True)
     for name, values in numbers.items():

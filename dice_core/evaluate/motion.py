@@ -84,9 +84,15 @@ def _correlation(found: NDArray, true: NDArray, shift: int) -> float:
     return float((a * b).sum() / np.sqrt(energy))
 
 
-def middle(points: NDArray | None) -> NDArray:
-    """(3,) of (P, 3) points; NaN where they are not there."""
-    return np.full(3, np.nan) if points is None else points.mean(0)
+def direction(points: NDArray | None) -> NDArray:
+    """(2,) x / z and y / z of the middle of (P, 3) points; NaN where they are not there.
+
+    Where the camera sees them: how far away they are is a guess, and would drown what the time of a movement tells.
+    """
+    if points is None:
+        return np.full(2, np.nan)
+    middle = points.mean(0)
+    return middle[:2] / middle[2]
 
 
 def lag_figures(name: str, found: NDArray, true: NDArray, rate: float) -> Figures:

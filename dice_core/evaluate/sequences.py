@@ -15,7 +15,7 @@ from ..result.sequence import Sequence
 from .comparison import Case, compare
 from .figures import Figures, face_part, mean_of
 from .metrics import similarity
-from .motion import Jitter, bone_change, contact_figures, lag_figures, middle, spread_change
+from .motion import Jitter, bone_change, contact_figures, direction, lag_figures, spread_change
 
 SKULL = 12  # points of it between which distances are told
 RIGID = 1e-6  # metres that no expression moves them
@@ -74,7 +74,7 @@ def _contact(found: Sequence, true: Sequence, shared: list[tuple[int, int]], rat
 
 def _head(found: Sequence, true: Sequence, shared: list[tuple[int, int]], rate: float) -> Figures:
     jitter = Jitter()
-    middles = []
+    directions = []
     skull = _skull(len(found.parts["head"].bone_weights))
     rigid = []
     for j, k in shared:
@@ -82,16 +82,16 @@ def _head(found: Sequence, true: Sequence, shared: list[tuple[int, int]], rate: 
         ours = found.vertices("head", j) + found.deformation(j).astype(np.float64) if both else None
         actual = true.vertices("head", k) + true.deformation(k).astype(np.float64) if both else None
         jitter.add(ours, actual)
-        middles.append((middle(ours), middle(actual)))
+        directions.append((direction(ours), direction(actual)))
         if found.seen("head")[j]:
             rigid.append(found.vertices("head", j)[skull].astype(np.float64))
-    figures = jitter.figures("head") | lag_figures("head", *_velocities(middles), rate)
+    figures = jitter.figures("head") | lag_figures("head", *_velocities(directions), rate)
     return figures | {"head_change_mm": spread_change(np.array(rigid))}
 
 
-def _velocities(middles: list[tuple[NDArray, NDArray]]) -> tuple[NDArray, NDArray]:
-    """(n - 1, 3) metres a frame of both."""
-    ours, actual = np.diff(np.array(middles), axis=0).swapaxes(0, 1)
+def _velocities(directions: list[tuple[NDArray, NDArray]]) -> tuple[NDArray, NDArray]:
+    """(n - 1, 2) by how much the directions of both change from frame to frame."""
+    ours, actual = np.diff(np.array(directions), axis=0).swapaxes(0, 1)
     return ours, actual
 
 
@@ -99,17 +99,17 @@ def _hand(
     found: Sequence, true: Sequence, name: str, other: str, shared: list[tuple[int, int]], rate: float
 ) -> Figures:
     free, placed = Jitter(), Jitter()
-    middles = []
+    directions = []
     for j, k in shared:
         both = bool(found.seen(other)[j] and true.seen(name)[k])
         ours = found.vertices(other, j).astype(np.float64) if both else None
         actual = true.vertices(name, k).astype(np.float64) if both else None
         free.add(ours, actual)
         placed.add(_at_true_face(found, true, j, k, ours), actual)
-        middles.append((middle(ours), middle(actual)))
+        directions.append((direction(ours), direction(actual)))
     figures = free.figures("hand") | placed.figures("hand_at_head")
     joints = found.curve(f"{other}_joints")[found.seen(other)].astype(np.float64)
-    return figures | lag_figures("hand", *_velocities(middles), rate) | {"hand_change_mm": bone_change(joints)}
+    return figures | lag_figures("hand", *_velocities(directions), rate) | {"hand_change_mm": bone_change(joints)}
 
 
 def _at_true_face(found: Sequence, true: Sequence, j: int, k: int, hand: NDArray | None) -> NDArray | None:

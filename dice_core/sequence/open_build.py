@@ -16,6 +16,7 @@ from ..fit.head import POSE
 from ..interaction.contact import mutual_contact
 from ..interaction.deform import given_way
 from ..interaction.distance import Surface
+from ..result.smooth import held
 from ..types import Side
 from .folder import Arrays
 from .open_touch import state_of
@@ -103,31 +104,56 @@ class Scene:
         hand.vertices, hand.joints = hand.vertices + offset, hand.joints + offset
 
 
-def built(motion: Arrays, person: Person, sides: list[Side]) -> Arrays:
+def built(motion: Arrays, frames: range, person: Person, sides: list[Side]) -> Arrays:
     """Meshes of a chunk of frames, and all else that the result says of each.
 
     Parameters
     ----------
     motion
-        Of the chunk, see `open_motion`.
+        Of the whole clip, see `open_motion`.
+    frames
+        Positions of the chunk.
     sides
         Of the hands to build.
     """
     person.skin.forget()  # a chunk does not depend on those before
-    frames = [_frame({key: values[index] for key, values in motion.items()}, person, sides)
-              for index in range(len(motion["head_seen"]))]  # fmt: skip
-    return {key: np.stack([frame[key] for frame in frames]) for key in frames[0]}
+    last = {side: held(motion[f"{side}_seen"]) for side in sides}
+    resting: dict[tuple[Side, int], Arrays] = {}  # hands as they were seen last
+    rows = []
+    for frame in frames:
+        found = _frame(_row(motion, frame), person, sides)
+        for side in sides:
+            seen = int(last[side][frame])
+            if seen != frame and (side, seen) not in resting:
+                resting[side, seen] = _of_hand(_frame(_row(motion, seen), person, sides), side)
+            if seen == frame:
+                resting[side, seen] = _of_hand(found, side)
+            else:
+                contact = np.zeros_like(resting[side, seen][f"hand_{side}_contact"])
+                found |= resting[side, seen] | {f"hand_{side}_contact": contact, f"hand_{side}_seen": np.array(False)}
+        rows.append(found)
+    return {key: np.stack([row[key] for row in rows]) for key in rows[0]}
+
+
+def _row(motion: Arrays, frame: int) -> Arrays:
+    return {key: values[frame] for key, values in motion.items()}
+
+
+def _of_hand(found: Arrays, side: Side) -> Arrays:
+    names = (f"hand_{side}_", f"params_hand_{side}_")
+    return {key: value for key, value in found.items() if key.startswith(names)}
 
 
 def _frame(row: Arrays, person: Person, sides: list[Side]) -> Arrays:
+    """Of one frame by itself; hands only as far as they are seen."""
     there = bool(row["head_pose"][5] > 0)
     scene = Scene.of(person, row["head_pose"]) if there else None
-    hands = [_hand(row, side, scene) for side in sides]
+    hands = [_hand(row, side, scene) for side in sides if row[f"{side}_seen"]]
     found: Arrays = {f"quality_{name}_mm": np.array(0, np.float32) for name in ("pressed", "penetration")}
     contacts = {hand.side: np.zeros(len(hand.vertices), np.float32) for hand in hands}
     if scene is not None:
         for hand in hands:
-            if row[f"{hand.side}_seen"] and row["head_seen"]:
+            if row["head_seen"]:
                 _keep_out(hand, scene)
         displaced = _deformed(scene, hands, found)
         on_head = np.zeros(len(person.rest), np.float32)
@@ -145,8 +171,7 @@ def _frame(row: Arrays, person: Person, sides: list[Side]) -> Arrays:
 def _hand(row: Arrays, side: Side, scene: Scene | None) -> Hand:
     parameters = row[f"{side}_parameters"]
     vertices, joints = (points[0] for points in hand_model(side).pose(parameters[None]))
-    seen = row[f"{side}_seen"] and row["head_seen"]
-    weight = float(row[f"{side}_weight"]) if seen else 0.0
+    weight = float(row[f"{side}_weight"]) if row["head_seen"] else 0.0
     if scene is not None:
         vertices, joints = scene.into(vertices), scene.into(joints)
     return Hand(side, parameters, vertices, joints, weight)

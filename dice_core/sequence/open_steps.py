@@ -67,7 +67,8 @@ class OpenSteps(InFolder):
         if step == "placed":
             rows, fits = rows_of(self.folder, start), self.folder.load("fitted", start)
             return placed(rows, fits, {key: values[chunk] for key, values in self._decisions.items()}, self.person)
-        return self._build(start, {key: values[chunk] for key, values in self._motion.items()})
+        frames = range(start, min(start + CHUNK, self.count))
+        return self.fill_caches(start, built(self._motion, frames, self.person, self.sides) | self._judged(start))
 
     def _identity(self) -> Arrays:
         names = ["face_covered", *(f"{name}_{key}" for name in ("face", *SIDES) for key in ("seen", "score"))]
@@ -107,9 +108,6 @@ class OpenSteps(InFolder):
             found[f"params_hand_{side}_betas"] = person.betas[side].astype(np.float32)
         self.make_room(found)
         return found
-
-    def _build(self, start: int, motion: Arrays) -> Arrays:
-        return self.fill_caches(start, built(motion, self.person, self.sides) | self._judged(start))
 
     def _judged(self, start: int) -> Arrays:
         """How much can be believed of each frame."""

@@ -50,6 +50,11 @@ def test_a_frame_becomes_a_capture_where_the_sequence_stands(
     moving["head"].location.x += 0.3
     moving["hand_right"].rotation_euler = (0.1, 0.2, 0.3)
     scene.frame_set(1 + TOUCH)
+    if layout == "caches":
+        compat.node_input(moving["head"].modifiers["DICE Sequence"], "Deformation").value = 2.0
+    else:
+        moving["head"]["Deformation"] = 2.0
+        moving["head"].update_tag()
     before = {part: shown(moving[part]) for part in ("head", "hand_right")}
     collection = bake_frame(sequence, scene)
     assert collection.name == f"DICE clip {7 + TOUCH}" and collection["dice_contact_state"] == "touch"
@@ -65,7 +70,7 @@ def test_a_frame_becomes_a_capture_where_the_sequence_stands(
     np.testing.assert_allclose(shown(parts["head"]), wanted, atol=1e-5)
     assert skinning.is_at_rest(parts["head"])
     build.remove(collection)
-    np.testing.assert_allclose(shown(moving["head"]), expected(folder, "head", 0) + [0.3, 0, 0], atol=1e-6)
+    np.testing.assert_allclose(shown(moving["head"]), expected(folder, "head", 0, 2.0) + [0.3, 0, 0], atol=1e-6)
 
 
 def test_parts_that_are_not_seen_are_not_baked(folder: Path, scene: bpy.types.Scene, tmp_path: Path) -> None:
@@ -94,13 +99,17 @@ def test_a_range_becomes_shape_keys_and_stands_still_outside(
 ) -> None:
     collection = build_sequence(folder, scene, layout=layout, first_frame=5)
     head = build.parts(collection)["head"]
+    if layout == "caches":
+        compat.node_input(head.modifiers["DICE Sequence"], "Deformation").value = 0.5
+    else:
+        head["Deformation"] = 0.5
     assert bake_range(collection, scene, 5 + TOUCH - 3, 5 + TOUCH + 2) == ""
     assert not head.modifiers and len(bpy.data.node_groups) == 0
     names = [key.name for key in head.data.shape_keys.key_blocks]
     assert [name for name in names if name[0] == "f"] == [f"f{number:04}" for number in range(1, 7)]
     for k, pose in ((0, TOUCH - 3), (TOUCH - 3, TOUCH - 3), (TOUCH, TOUCH), (TOUCH + 2, TOUCH + 2), (43, TOUCH + 2)):
         scene.frame_set(5 + k)
-        np.testing.assert_allclose(shown(head), expected(folder, "head", pose), atol=1e-6)
+        np.testing.assert_allclose(shown(head), expected(folder, "head", pose, 0.5), atol=1e-6)
     probable = np.max([cached(folder, "head_contact", k)[:, 0] for k in range(TOUCH - 3, TOUCH + 3)], 0)
     np.testing.assert_array_equal(attribute(head, "dice_contact"), np.float32(probable))
     mine = head.shape_key_add(name="Mine", from_mix=False)
@@ -112,7 +121,7 @@ def test_a_range_becomes_shape_keys_and_stands_still_outside(
     assert mine == head.data.shape_keys.key_blocks["Mine"]
     for k in (0, 2):
         scene.frame_set(5 + k)
-        np.testing.assert_allclose(shown(head), expected(folder, "head", k), atol=1e-6)
+        np.testing.assert_allclose(shown(head), expected(folder, "head", k, 0.5), atol=1e-6)
     with pytest.raises(DiceError, match="has no frame from 60 to 70"):
         bake_range(collection, scene, 60, 70)
 
@@ -168,6 +177,19 @@ def test_other_programs_get_every_frame(
             np.testing.assert_allclose(rig_now.matrix_world @ bone.head, place, atol=2e-5)
     data = scene.camera.data if scene.camera else next(one.data for one in items.values() if one.type == "CAMERA")
     assert data.type == "PERSP"
+
+
+def test_an_obj_file_holds_what_is_seen_now(folder: Path, scene: bpy.types.Scene, tmp_path: Path) -> None:
+    collection = build_sequence(folder, scene, layout="caches")
+    for k, parts in ((TOUCH, ("head", "hand_right")), (GAP[0], ("head",))):
+        scene.frame_set(1 + k)
+        export_copy(collection, tmp_path / "clip.obj")
+        lines = [line.split() for line in (tmp_path / "clip.obj").read_text().splitlines()]
+        found = np.array([line[1:4] for line in lines if line[0] == "v"], float)  # y is up
+        found = found @ np.array([[1, 0, 0], [0, 0, 1], [0, -1, 0]])
+        wanted = np.concatenate([expected(folder, part, k) for part in parts])
+        assert len(found) == len(wanted)
+        assert max(nearest(found, wanted)[1].max(), nearest(wanted, found)[1].max()) < 5e-6
 
 
 def test_too_many_frames_for_shape_keys_are_told(

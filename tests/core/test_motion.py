@@ -138,14 +138,14 @@ def test_bones_keep_their_lengths_or_not():
 
 def test_sequences_by_the_command(tmp_path, capsys):
     """The truth itself; the same two frames late, larger, and shaking."""
-    write_captures(tmp_path / "truth", frames(70, touch=range(20, 40)), RATE)
+    write_captures(tmp_path / "truth", frames(50, touch=range(10, 30)), RATE)
     assert main(["evaluate", str(tmp_path / "truth"), str(tmp_path / "truth")]) == 0
     assert "contact_accuracy" in capsys.readouterr().out
     same = evaluate(tmp_path / "truth", tmp_path / "truth").motion
     for name, value in same.items():
         expected = 1 if name == "contact_accuracy" else value if name.startswith("true") or name in MOVES else 0
         assert value is None or value == pytest.approx(expected, abs=1e-3), name
-    write_captures(tmp_path / "late", frames(70, late=2, touch=range(22, 42)), RATE)
+    write_captures(tmp_path / "late", frames(50, late=2, touch=range(12, 32)), RATE)
     report = tmp_path / "report.json"
     assert main(["evaluate", str(tmp_path / "late"), str(tmp_path / "truth"), "--json", str(report)]) == 0
     motion = json.loads(report.read_text())["motion"]

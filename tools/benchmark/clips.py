@@ -96,7 +96,7 @@ def _clips() -> list[Clip]:
         Clip("enters", 310, 24, 4.0, (
             HandPlan("right", "index", "cheek", "right", ((1.8, LAP), (3.2, ON)), ((1.8, OFF), (3.4, 0))),
         ), place=((1.0, (-0.95, 0.0, 0.05)), (2.3, ON)), yaw=((1.0, -25), (2.4, 5)), size=(960, 540)),
-        Clip("person-leaves", 311, 24, 4.0, (
+        Clip("exits", 311, 24, 4.0, (
             HandPlan("left", "knuckles", "cheek", "left", ((0.9, ON), (2.0, LAP)), ((0.8, 0), (1.7, OFF)),
                      ((0.4, 0.001), (0.8, 0))),
         ), place=((1.6, ON), (3.0, (0.95, 0.0, 0.0))), yaw=((0.5, 5), (2.0, 30)), size=(960, 540)),
