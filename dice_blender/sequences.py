@@ -83,7 +83,9 @@ def capture_sequence(
     request = Request(engine, hand, crop, precision, fix_contact, face)
     ask = sequence_job.asking(footage, output, request, smoothing=smoothing, resume=resume)
     done = sequence_job.run(ask, output, runtime=preferences.runtime(), report=report)
-    return import_sequence(done, layout=layout, timing=timing, first_frame=footage.first_frame, scene=scene)
+    return import_sequence(
+        done, layout=layout, timing=timing, first_frame=footage.first_frame, step=footage.step, scene=scene
+    )
 
 
 def import_sequence(
@@ -92,6 +94,7 @@ def import_sequence(
     layout: str = "auto",
     timing: str = "scene",
     first_frame: int | None = None,
+    step: float = 0.0,
     match: bool = True,
     scene: bpy.types.Scene | None = None,
 ) -> bpy.types.Collection:
@@ -109,6 +112,8 @@ def import_sequence(
         the scene its rate and its range.
     first_frame
         Where in the scene it begins; the scene's first one when left out.
+    step
+        Frames of the scene from one frame to the next, to go with a clip or a strip; by `timing` when it is 0.
     match
         Make the capture's camera the scene's, and the render as large as the pictures.
     scene
@@ -127,7 +132,9 @@ def import_sequence(
     scene = scene or bpy.context.scene
     path = Path(bpy.path.abspath(str(folder))).absolute()
     sequence = Sequence.load(path)
-    collection = build_sequence(sequence, scene, layout=layout, timing=timing, first_frame=first_frame, match=match)
+    collection = build_sequence(
+        sequence, scene, layout=layout, timing=timing, first_frame=first_frame, step=step, match=match
+    )
     if hasattr(scene, "dice"):
         scene.dice.result = collection
         scene.dice.sequence.smoothing = sequence.info.settings.get("smoothing", 0.5)

@@ -162,7 +162,8 @@ def _sequence(options: argparse.Namespace) -> int:
     from .result.sequence import Sequence
     from .sequence.job import Settings
 
-    folder = options.output or options.photo.with_name(f"{options.photo.stem}-sequence")
+    photo = options.photo.absolute()  # `.` has no name
+    folder = options.output or photo.with_name(f"{photo.stem}-sequence")
     if folder.suffix.lower() == ".npz":
         options.wrong("moving pictures become a folder, not one .npz")
     asked = {"smoothing": options.smoothing} if options.smoothing is not None else {}

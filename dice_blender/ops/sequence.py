@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -117,7 +118,7 @@ def _resume(context: bpy.types.Context, directory: str) -> jobs.Job:
     chosen = chosen_sequence(context)
     if chosen and moving.known_by(chosen)[1] in found.paths:  # it may be in the scene already
         shown = moving.footage_of(chosen, context.scene).cut(found.start, found.end)
-        found = replace(found, first_frame=shown.first_frame)
+        found = replace(found, first_frame=shown.first_frame, step=shown.step)
     return _job(context, found, folder, request, smoothing=smoothing, resume=True)
 
 
@@ -135,7 +136,9 @@ def _job(
         if owner := _built_from(made):  # its smoothing was interrupted
             rebuilt(owner, scene, rebuild_sequence, "Smooth Again")
         else:
-            import_folder(str(made), scene, layout=layout, timing=timing, first_frame=found.first_frame)
+            import_folder(
+                str(made), scene, layout=layout, timing=timing, first_frame=found.first_frame, step=found.step
+            )
             tell_where(bpy.data.scenes[scene], elsewhere)
 
     ask = sequence_job.asking(found, folder, request, smoothing=smoothing, resume=resume)
@@ -145,8 +148,8 @@ def _job(
 def _built_from(folder: Path) -> str:
     """The owner of the collection that was built from a folder; empty when there is none."""
     built = (one for one in bpy.data.collections if is_sequence(one))
-    found = {Path(bpy.path.abspath(one[naming.FOLDER])): one[naming.OWNER] for one in built}
-    return found.get(folder, "")
+    found = {os.path.normpath(bpy.path.abspath(one[naming.FOLDER])): one[naming.OWNER] for one in built}
+    return found.get(os.path.normpath(folder), "")
 
 
 def _smooth(context: bpy.types.Context) -> jobs.Job:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import bpy
-from bpy.props import BoolProperty, EnumProperty, IntProperty, StringProperty
+from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, StringProperty
 from bpy_extras.io_utils import ImportHelper
 
 from ...dice_core.errors import DiceError
@@ -46,6 +46,7 @@ class DICE_OT_import_sequence(bpy.types.Operator, ImportHelper):
         options={"SKIP_SAVE"},
     )
     scene_name: StringProperty(options={"HIDDEN", "SKIP_SAVE"})
+    step: FloatProperty(options={"HIDDEN", "SKIP_SAVE"})
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -64,7 +65,7 @@ class DICE_OT_import_sequence(bpy.types.Operator, ImportHelper):
                 raise DiceError("The scene is gone.", "Open the sequence's folder in another one.")
             collection = api.import_sequence(
                 self.directory, layout=self.mesh_layout, timing=self.timing, first_frame=self.first_frame,
-                match=self.match, scene=scene,
+                step=self.step, match=self.match, scene=scene,
             )  # fmt: skip
         except DiceError as error:
             self.report({"ERROR"}, told(error))
@@ -84,11 +85,11 @@ class DICE_OT_import_sequence(bpy.types.Operator, ImportHelper):
         row.prop(self, "look_through")
 
 
-def import_folder(folder: str, scene: str, *, layout: str, timing: str, first_frame: int) -> None:
+def import_folder(folder: str, scene: str, *, layout: str, timing: str, first_frame: int, step: float) -> None:
     """Build a job's sequence in the scene of that name, where it was started, as one step that can be undone."""
     in_view(scene, lambda: bpy.ops.dice.import_sequence(
         "EXEC_DEFAULT", True, directory=folder, mesh_layout=layout, timing=timing, first_frame=first_frame,
-        scene_name=scene,
+        step=step, scene_name=scene,
     ))  # fmt: skip
 
 

@@ -33,6 +33,7 @@ def build_sequence(
     layout: str = "auto",
     timing: str = "scene",
     first_frame: float | None = None,
+    step: float = 0.0,
     tolerance: float = TOLERANCE,
     match: bool = True,
 ) -> bpy.types.Collection:
@@ -52,6 +53,9 @@ def build_sequence(
         the scene its rate and its range.
     first_frame
         Where in the scene it begins; the scene's first one when left out.
+    step
+        Frames of the scene from one frame to the next, of footage that the scene shows already, as a clip or a strip
+        do, whatever their rates. 0: by `timing`.
     tolerance
         How far curves may be from what was captured, so that a few keys will do: turns of bones about so many radians,
         their places as many decimetres, expressions and probabilities as much of 1. 0 keeps everything.
@@ -70,7 +74,7 @@ def build_sequence(
     """
     sequence = sequence if isinstance(sequence, Sequence) else Sequence.load(sequence)
     info = sequence.info
-    speed = 1.0 if timing == "source" else info.rate / rate_of(scene)
+    speed = 1 / step if step else 1.0 if timing == "source" else info.rate / rate_of(scene)
     speed = 1.0 if abs(speed - 1) < SAME else speed
     timed = Timing(scene.frame_start if first_frame is None else first_frame, speed, info.count)
     caches = info.count > MANY if layout == "auto" else layout == "caches"

@@ -10,7 +10,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from numpy.typing import NDArray
 from ..errors import DiceError
 from ..files import UNREADABLE, atomic
 
-FACTS = "capture.json"
+FACTS, LOCK = "capture.json", ".lock"
 SCHEMA = 1
 CHUNK = 32  # frames
 Arrays = dict[str, NDArray]
@@ -79,7 +81,9 @@ class Folder:
             with np.load(path, allow_pickle=False) as archive:
                 return {key: archive[key] for key in names or archive.files}
         except UNREADABLE as error:
-            raise DiceError(f"{path} is missing or broken.", "Delete it and resume: it is made again.") from error
+            raise DiceError(
+                f"{path} is missing or broken.", "Resume the capture, or capture again into another folder."
+            ) from error
 
     def starts(self, count: int) -> range:
         """Where the chunks of so many frames begin."""
@@ -90,19 +94,49 @@ class Folder:
         names = tuple(names)
         parts: dict[str, list[NDArray]] = {name: [] for name in names}
         for start in self.starts(count):
-            with np.load(self.file(step, start), allow_pickle=False) as archive:
-                for name in names:
-                    parts[name].append(archive[name])
+            chunk = self.load(step, start, names)
+            for name in names:
+                parts[name].append(chunk[name])
         return {name: np.concatenate(values) for name, values in parts.items()}
 
+    def holds(self, step: str, count: int) -> bool:
+        """Whether all chunks of so many frames are there."""
+        return all(self.has(step, start) for start in self.starts(count))
+
     def drop(self, *steps: str) -> None:
-        """Forget steps."""
-        for step in steps:
-            self.file(step).unlink(missing_ok=True)
-            shutil.rmtree(self.path / step, ignore_errors=True)
+        """Forget steps. Raises DiceError when a file cannot be removed, as one that is open in Windows."""
+        try:
+            for step in steps:
+                self.file(step).unlink(missing_ok=True)
+                if (self.path / step).is_dir():
+                    shutil.rmtree(self.path / step)
+        except OSError as error:
+            raise DiceError(
+                f"Cannot replace {error.filename} ({error.strerror}).", "Close what has it open, then resume."
+            ) from error
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Nobody else works in the folder meanwhile. The system frees it when this process ends, however it ends.
+
+        Raises
+        ------
+        DiceError
+            When somebody does, or the folder cannot be made.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            with open(self.path / LOCK, "ab") as file:
+                if not _lock(file.fileno()):
+                    raise DiceError(f"Another process works in {self.path}.", "Wait for it, or choose another folder.")
+                yield
+        except OSError as error:
+            raise DiceError(f"Cannot write to {self.path} ({error.strerror}).", "Choose another folder.") from error
 
     def mend(self) -> None:
-        """Remove files that a power cut left broken."""
+        """Remove files that a power cut left broken, and those that were never finished."""
+        for path in [*self.path.glob(".*.npz"), *self.path.glob("*/.*.npz"), *self.path.glob(".*.json")]:
+            path.unlink()
         for path in [*self.path.glob("*.npz"), *self.path.glob("*/*.npz")]:
             try:
                 with np.load(path, allow_pickle=False) as archive:
@@ -110,6 +144,22 @@ class Folder:
                         archive[key]
             except UNREADABLE:
                 path.unlink()
+
+
+def _lock(file: int) -> bool:
+    """Whether an open file could be locked."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -7,6 +7,7 @@ frames in as many processes as there are processors.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -17,12 +18,14 @@ from ..errors import DiceError
 from ..media.source import open_source
 from ..types import Crop, Progress, silent
 from .folder import CHUNK, Folder
-from .looking import LOOKING, Glimpses, look_at_all, unseen
+from .looking import LOOKING, Glimpses, add_notes, look_at_all, unseen
 from .pool import Pool
 from .steps import Eyes, Steps, steps_of
 
 LOOK_SHARE = 0.45  # of the time, that looking takes
 CACHES = "*.pc2.partial"
+OTHER = {"source": "another path", "engine": "another engine", "start": "another range", "end": "another range",
+         "settings": "other settings"}  # fmt: skip
 
 
 class EyesFor(Protocol):
@@ -62,7 +65,7 @@ def capture_sequence(
     start, end
         Index of the first and the last frame; the source's own last one without `end`.
     resume
-        Go on with what the folder holds, whatever else was asked for; start when it holds nothing.
+        Go on with what the folder holds, if that is of the same; start when it holds nothing.
     report, glimpses
         Told of the progress, and of what is seen; the first may raise `Cancelled`. What was finished stays.
 
@@ -70,26 +73,27 @@ def capture_sequence(
     ------
     MediaError, NothingFound, NotInstalled, Cancelled, DiceError
     """
+    _check(settings.smoothing, start, end)
     folder = Folder(output)
-    facts = folder.facts
-    if facts and not resume:
-        raise DiceError(
-            f"{output} holds a sequence already.", "Resume it (--resume), or choose another folder."
-        )
-    if not facts:
-        source = open_source(paths, rate)
-        facts = {
-            "engine": settings.engine, "start": start, "end": end, "rate": source.rate, "count": None,
-            "image_size": list(source.size), "settings": _plain(settings), "complete": False, "notes": [],
-            "timings": {},
-            "source": {"name": source.name, "paths": [str(path) for path in paths], **source.fingerprint()},
-        }  # fmt: skip
-        folder.note(**facts)
-    elif not facts["complete"]:
-        folder.mend()
-    if not facts["complete"]:
-        _look(folder, eyes, report, glimpses)
-        _steps(folder, report)
+    with folder.locked():
+        facts = folder.facts
+        if facts and not facts["complete"] and not folder.has("seen", 0):
+            facts = {}  # what never began does not count
+        named = [os.path.abspath(path) if str(path) else "" for path in paths]
+        asked = {"engine": settings.engine, "start": start, "end": end, "settings": _plain(settings)}
+        if not facts:
+            source = open_source(named, rate)
+            facts = asked | {"rate": source.rate, "count": None, "image_size": list(source.size), "complete": False,
+                             "notes": [], "timings": {}}  # fmt: skip
+            folder.note(**facts, source={"name": source.name, "paths": named, **source.fingerprint()})
+        elif not resume:
+            raise DiceError(f"{output} holds a sequence already.", "Resume it (--resume), or choose another folder.")
+        else:
+            _check_same(facts, asked, named)
+        if not facts["complete"]:
+            folder.mend()
+            _look(folder, eyes, report, glimpses)
+            _steps(folder, report)
     return folder
 
 
@@ -108,16 +112,37 @@ def smooth_sequence(output: Path, smoothing: float, report: Progress = silent) -
     DiceError
         When there is none, or it was never completed.
     """
-    if not 0 <= smoothing <= 1:
-        raise DiceError(f"A smoothing of {smoothing} is impossible.", "Choose one from 0 to 1.")
+    _check(smoothing)
     folder = Folder(output)
     facts = folder.facts
     if not facts or facts["count"] is None:
         raise DiceError(f"{output} holds no captured sequence.", "Capture it, or resume its capture.")
-    folder.note(complete=False, settings=facts["settings"] | {"smoothing": smoothing})
-    folder.drop(*steps_of(folder).depend_on_smoothing)
-    _steps(folder, report)
+    with folder.locked():
+        again = list(steps_of(folder).depend_on_smoothing)
+        folder.note(complete=False, settings=facts["settings"] | {"smoothing": smoothing}, again=again)
+        folder.mend()
+        _steps(folder, report)
     return folder
+
+
+def _check(smoothing: float, start: int = 0, end: int | None = None) -> None:
+    if not 0 <= smoothing <= 1:
+        raise DiceError(f"A smoothing of {smoothing} is impossible.", "Choose one from 0 to 1.")
+    if start < 0 or (end is not None and end < start):
+        raise DiceError(f"There are no frames from {start} to {end}.", "The first frame is 0; choose a later end.")
+
+
+def _check_same(facts: dict[str, Any], asked: dict[str, Any], paths: list[str]) -> None:
+    """Raises DiceError when a folder holds something else than what is asked for; its smoothing may differ."""
+    there = facts | {"settings": facts["settings"] | {"smoothing": asked["settings"]["smoothing"]}}
+    different = [name for name, value in asked.items() if there[name] != value]
+    if facts["source"]["paths"] != paths:
+        different = ["source"]
+    if different:
+        raise DiceError(
+            f"The folder holds a capture of {facts['source']['name']} that was begun with {OTHER[different[0]]}.",
+            "Resume it as it was begun, or choose another folder.",
+        )
 
 
 def _plain(settings: Settings) -> dict[str, Any]:
@@ -129,7 +154,7 @@ def _plain(settings: Settings) -> dict[str, Any]:
 
 def _look(folder: Folder, eyes: EyesFor, report: Progress, glimpses: Glimpses | None) -> None:
     facts = folder.facts
-    if facts["count"] is not None:
+    if facts["count"] is not None and folder.holds("seen", facts["count"]):
         return
     began = time.perf_counter()
     known = facts["source"]
@@ -142,11 +167,13 @@ def _look(folder: Folder, eyes: EyesFor, report: Progress, glimpses: Glimpses | 
     count = look_at_all(folder, source, watching, report, LOOK_SHARE, glimpses)
     if not count:
         raise unseen(source.name)
-    _took(folder, "look", began, count=count, notes=[*facts["notes"], *source.notes, *watching.notes])
+    _took(folder, "look", began, count=count)
+    add_notes(folder, watching.notes)
 
 
 def _steps(folder: Folder, report: Progress) -> None:
     """Everything after looking, as far as it was not done."""
+    _settle(folder)
     steps, count = steps_of(folder), folder.facts["count"]
     done = LOOK_SHARE
     with Pool(folder) as pool:
@@ -168,12 +195,29 @@ def _steps(folder: Folder, report: Progress) -> None:
     _finish(folder, steps)
 
 
+def _settle(folder: Folder) -> None:
+    """Drop what is to be made again, and frames whose caches are not there."""
+    again = folder.facts.get("again", [])
+    steps, count = steps_of(folder), folder.facts["count"]
+    if not again:
+        last = steps.order[-1]
+        caches = steps.caches(folder.load("static")) if folder.has("static") else None
+        made = caches is not None and folder.holds(last, count)
+        there = (cache.partial.is_file() or (made and cache.path.is_file()) for cache in caches or [])
+        again = [] if caches is not None and all(there) else ["static", last]
+    folder.drop(*again)
+    folder.note(again=[])
+
+
 def _finish(folder: Folder, steps: Steps) -> None:
     for cache in steps.caches(folder.load("static")):
         cache.finish()
     for left in folder.path.glob(CACHES):  # of a hand that the new movement lacks
         left.unlink()
-    folder.note(complete=True, notes=list(dict.fromkeys([*folder.facts["notes"], *steps.notes()])))
+    gaps = int(folder.together("seen", steps.count, ["gap"])["gap"].sum())
+    lost = [f"{gaps} frames could not be read; the last pose is held there."] if gaps else []
+    add_notes(folder, [*lost, *steps.notes()])
+    folder.note(complete=True)
 
 
 def _took(folder: Folder, step: str, began: float, **facts: Any) -> None:

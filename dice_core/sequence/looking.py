@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from typing import Protocol, cast
 
@@ -46,31 +46,28 @@ def look_at_all(folder: Folder, source: Source, eyes: Eyes, report: Progress, sh
         eyes.restore({key.removeprefix(STATE): value for key, value in before.items() if key.startswith(STATE)})
         if len(before["face_seen"]) < CHUNK:  # the end was seen, but not noted
             return position - CHUNK + len(before["face_seen"])
-    meter, gaps, rows = _Meter(glimpses, total), 0, []
+    meter = _Meter(glimpses, total)
+    rows: list[Arrays] = []
     reading = cast("Generator[Frame | Gap]", ahead(_rest(source, first, position, last)))
     with closing(reading) as frames:
         shown, waited = None, 0  # the pixels looked at last, and frames since then
         for item in frames:
             waited += 1
             if isinstance(item, Gap):
-                gaps += 1
-                rows.append(eyes.blank())
+                rows.append(eyes.blank() | {"gap": np.array(True)})
             elif item.pixels is shown:
                 rows.append(dict(rows[-1]))
             else:
-                rows.append(eyes.look(item, waited / source.rate))
+                rows.append(eyes.look(item, waited / source.rate) | {"gap": np.array(False)})
                 shown, waited = item.pixels, 0
             position += 1
             report(LOOKING, share * min(position / total, 1))
             meter(position, item, rows[-1])
             if len(rows) == CHUNK:
-                source.check(facts["source"])
-                _save(folder, rows, eyes, position - CHUNK)
+                _save(folder, rows, eyes, source, position - CHUNK)
                 rows, shown, waited = [], None, 0  # as it will be for who resumes here
     if rows:
-        _save(folder, rows, eyes, position - len(rows))
-    if gaps:
-        source.notes.append(f"{gaps} frames could not be read; the last pose is held there.")
+        _save(folder, rows, eyes, source, position - len(rows))
     return position
 
 
@@ -86,9 +83,18 @@ def _rest(source: Source, first: int, done: int, last: int | None) -> Iterator[F
             raise
 
 
-def _save(folder: Folder, rows: list[Arrays], eyes: Eyes, start: int) -> None:
+def _save(folder: Folder, rows: list[Arrays], eyes: Eyes, source: Source, start: int) -> None:
+    source.check(folder.facts["source"])
+    add_notes(folder, source.notes)
     seen = eyes.together(rows)
     folder.save("seen", seen | {f"{STATE}{key}": value for key, value in eyes.state().items()}, start)
+
+
+def add_notes(folder: Folder, notes: Iterable[str]) -> None:
+    """Sentences for the user, each once."""
+    known = folder.facts["notes"]
+    if new := [note for note in dict.fromkeys(notes) if note not in known]:
+        folder.note(notes=[*known, *new])
 
 
 def rows_of(folder: Folder, start: int) -> Arrays:

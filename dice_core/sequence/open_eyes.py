@@ -91,5 +91,10 @@ def hand_of(row: Arrays, side: str) -> tuple[HandLandmarks, Glance | None] | Non
 def check_found(folder_seen: Arrays, source: str, face: int) -> None:
     """Raises NothingFound when no frame shows what was asked for."""
     if not any(folder_seen[f"{name}_seen"].any() for name in ("face", *SIDES)):
-        asked = f"no face {face} and no hand were" if face else "no face and no hand were"
-        raise NothingFound(f"In {source} {asked} found.", "Choose a movie in which they are well lit and large enough.")
+        raise nothing(source, face)
+
+
+def nothing(source: str, face: int) -> NothingFound:
+    """The error of a clip that does not show what was asked for."""
+    asked = f"no face {face} and no hand were" if face else "no face and no hand were"
+    return NothingFound(f"In {source} {asked} found.", "Choose a movie in which they are well lit and large enough.")

@@ -14,7 +14,7 @@ from .base import FRAMES, MOTION, STATIC, InFolder, part_arrays
 from .folder import CHUNK, Arrays
 from .looking import rows_of
 from .open_build import built
-from .open_eyes import check_found
+from .open_eyes import check_found, nothing
 from .open_fit import fitted
 from .open_motion import moved
 from .open_touch import decided, placed
@@ -89,7 +89,10 @@ class OpenSteps(InFolder):
         names = [f"{side}_parameters" for side in SIDES]
         fits = self.folder.together("fitted", self.count, ["head_pose", *names])
         skin = self.folder.together("placed", self.count, names)
-        return moved(self.times, fits, self._decisions, skin, self.settings["smoothing"])
+        found = moved(self.times, fits, self._decisions, skin, self.settings["smoothing"])
+        if not any(found[f"{name}_seen"].any() for name in ("head", *SIDES)):
+            raise nothing(self.source, self.settings["face"])
+        return found
 
     def _static(self) -> Arrays:
         """What holds for all frames; makes room for the caches, too."""

@@ -57,6 +57,10 @@ class Steps(Protocol):
     @property
     def depend_on_smoothing(self) -> tuple[str, ...]: ...
 
+    @property
+    def count(self) -> int:
+        """Frames."""
+
     def whole(self, step: str) -> Arrays:
         """Do a step that takes the whole clip."""
 

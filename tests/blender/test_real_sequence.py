@@ -94,7 +94,7 @@ def test_blender_killed_and_asked_again(movie: Path, whole: Path, tmp_path: Path
         while not (folder / step).exists() and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
-        process.wait()
+        assert process.wait() == -signal.SIGKILL
         assert not output.exists()
     done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr

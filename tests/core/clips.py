@@ -37,7 +37,8 @@ def everything(folder: Path) -> dict[str, np.ndarray]:
     """All numbers of a complete sequence."""
     sequence = Sequence.load(folder)
     caches = {f"{name}.pc2": np.array(cache) for name, cache in sequence.caches.items()}
-    return caches | dict(sequence.curves) | {f"static {name}": value for name, value in sequence.static.items()}
+    facts = {"notes": np.array(sequence.info.notes), "count": np.array(sequence.info.count)}
+    return facts | caches | dict(sequence.curves) | {f"static {name}": value for name, value in sequence.static.items()}
 
 
 def differences(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> list[str]:

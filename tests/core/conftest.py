@@ -77,11 +77,15 @@ def official_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tools.made_up_network import ON_OFFICIAL_MESHES, state
 
     files = tmp_path_factory.mktemp("official")
-    made.write_all(files, made.mano_data(), made.flame_data())
+    made.write_all(
+        files, made.as_ball(made.mano_data(), made.hand_ball()), made.as_ball(made.flame_data(), made.head_ball())
+    )
     network = state(ON_OFFICIAL_MESHES)
     network["cam_param_fc3.weight"] /= 100
     network["cam_param_fc3.bias"] = torch.tensor([50.0, 112.0, 100.0])  # 500 pixels a metre, amid the crop
     network["contact_classifier.0.bias"] = torch.tensor([4.0])  # it is sure of a touch, so that skin deforms
+    for part in ("weight", "bias"):
+        network[f"head_deform_upsampling2.{part}"] /= 500  # by millimetres
     torch.save(network, files / "model.bin")
     return files
 

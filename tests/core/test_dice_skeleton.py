@@ -89,7 +89,7 @@ def test_hands_that_were_moved_to_the_skin(engine, sample_frame, monkeypatch):
     turn = rotation_matrices(np.array([0.1, 0.5, -0.2]))
     motion = Motion(free.hands[0].vertices[0], turn, np.array([0.01, 0.02, 0.03]))
 
-    def fixed(head: SoftHead, said: NDArray, claims: list[Claim]) -> Fixed:
+    def fixed(head: SoftHead, said: NDArray, claims: list[Claim], search: bool) -> Fixed:
         return Fixed((motion,), np.zeros((flame.VERTICES, 3), np.float32), said, (claims[0].contact,))
 
     monkeypatch.setattr(contact, "fix", fixed)

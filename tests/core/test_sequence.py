@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -150,6 +150,36 @@ def test_smoothing_anew_is_as_if_captured_so(pipeline, movie: Path, folder: Path
         pipeline.smooth_sequence(tmp_path / "nothing", 0.5)
 
 
+@pytest.mark.parametrize("reached", [0, 1, 2, 3])
+def test_smoothing_interrupted_while_it_forgets(
+    pipeline, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reached: int
+) -> None:
+    """Before each step that is to be made again; nothing of the old movement may remain."""
+    again = shutil.copytree(folder, tmp_path / "again")
+    drop = Folder.drop
+
+    def dying(self: Folder, *steps: str) -> None:
+        drop(self, *steps[:reached])
+        if reached == 3:
+            (again / "frames").mkdir()
+            shutil.copy(folder / "frames" / "000000.npz", again / "frames")  # it had not come to this one yet
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Folder, "drop", dying)
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.smooth_sequence(again, 0.0)
+    monkeypatch.undo()
+    with pytest.raises(DiceError, match="not finished"):
+        Sequence.load(again)
+    (movie,) = Folder(again).facts["source"]["paths"]
+    pipeline.capture_sequence([movie], again, Settings(), resume=True)
+    finished = Sequence.load(again)
+    assert finished.info.settings["smoothing"] == 0
+    assert np.abs(np.diff(finished.caches["head"], 2, axis=0)).mean() > 1.4 * np.abs(
+        np.diff(Sequence.load(folder).caches["head"], 2, axis=0)).mean()  # fmt: skip
+    assert finished.caches["head"][-1].any()
+
+
 def test_a_cancelled_capture_goes_on(pipeline, movie: Path, folder: Path, tmp_path: Path) -> None:
     told: Counter[str] = Counter()
 
@@ -180,10 +210,37 @@ def test_what_is_there_is_not_overwritten(pipeline, movie: Path, folder: Path) -
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
 
 
+def test_only_the_same_is_resumed(pipeline, movie: Path, folder: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copy(movie, tmp_path / "other.mp4"))
+    for asked, settings, start, what in (
+        (other, Settings(), 0, "another path"), (movie, Settings(hand="left"), 0, "other settings"),
+        (movie, Settings(), 3, "another range"),
+    ):  # fmt: skip
+        with pytest.raises(DiceError, match=what):
+            pipeline.capture_sequence([asked], folder, settings, start=start, resume=True)
+
+
+def test_what_cannot_be_asked_for_leaves_nothing(pipeline, movie: Path, tmp_path: Path) -> None:
+    for settings, start, end in ((Settings(smoothing=7), 0, None), (Settings(smoothing=float("nan")), 0, None),
+                                 (Settings(), 10, 5), (Settings(), -1, None)):  # fmt: skip
+        with pytest.raises(DiceError):
+            pipeline.capture_sequence([movie], tmp_path / "out", settings, start=start, end=end)
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(MediaError, match="no frame 500"):
+        pipeline.capture_sequence([movie], tmp_path / "out", Settings(), start=500)
+    with pytest.raises(NothingFound):  # a better range needs no other folder
+        pipeline.capture_sequence([movie], tmp_path / "out", Settings(), end=2)
+
+
+def test_two_do_not_work_in_one_folder(pipeline, movie: Path, tmp_path: Path) -> None:
+    with Folder(tmp_path / "out").locked(), pytest.raises(DiceError, match="Another process works in"):
+        pipeline.capture_sequence([movie], tmp_path / "out", Settings())
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 def test_killed_at_random_moments(movie: Path, folder: Path, tmp_path: Path) -> None:
-    """40 SIGKILLs in every step; what is resumed is as if nothing had happened."""
-    command = [sys.executable, "-m", "tests.core.killed", str(movie), str(tmp_path), "40"]
+    """32 SIGKILLs in every step; what is resumed is as if nothing had happened."""
+    command = [sys.executable, "-m", "tests.core.killed", str(movie), str(tmp_path), "32"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
     assert ran.returncode == 0, ran.stderr
@@ -195,16 +252,20 @@ def test_killed_at_random_moments(movie: Path, folder: Path, tmp_path: Path) -> 
 
 
 def test_the_command_killed(movie: Path, folder: Path, tmp_path: Path, runtime: Path) -> None:
-    """And the processes that it has started are gone."""
+    """At random moments, with the processes that it has started; none of them stays."""
     command = [sys.executable, "-m", "dice_core", "capture", str(movie), "-o", str(tmp_path / "a"), "--resume"]
     environment = os.environ | {"DICE_RUNTIME": str(runtime), "PYTHONPATH": str(ROOT)}
-    for step in ("seen", "fitted", "placed", "frames"):
-        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 120
-        while not any((tmp_path / "a" / step).glob("*")) and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+    dice, killed, longest = random.Random(3), 0, 3.0
+    while killed < 8:
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        try:
+            assert process.wait(dice.uniform(0.8, longest)) == 0, process.stderr.read()
+            assert differences(everything(tmp_path / "a"), everything(folder)) == []
+            shutil.rmtree(tmp_path / "a")
+        except subprocess.TimeoutExpired:
+            process.kill()
+            assert process.wait() == -signal.SIGKILL
+            killed, longest = killed + 1, longest + 1  # what was looked at last may need longer
     assert subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, timeout=120).returncode == 0
     assert differences(everything(tmp_path / "a"), everything(folder)) == []
     if Path("/proc").is_dir():
@@ -285,6 +346,13 @@ def test_nobody_in_the_whole_clip(pipeline, tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "a.mp4", [False] * 4)
     with pytest.raises(NothingFound, match="no face and no hand"):
         pipeline.capture_sequence([clip], tmp_path / "out", Settings())
+
+
+def test_a_movie_named_from_where_it_lies(command, tmp_path: Path) -> None:
+    """The folder's facts name it wholly, for who resumes elsewhere."""
+    write_clip(tmp_path / "clip.mp4", [True] * 3)
+    assert command("capture", "clip.mp4").code == 0
+    assert Sequence.load(tmp_path / "clip-sequence").info.paths == (str(tmp_path / "clip.mp4"),)
 
 
 def test_pictures_with_a_gap(command, sample: Path, tmp_path: Path) -> None:

@@ -28,7 +28,6 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 
-from dice_core.files import atomic  # noqa: E402
 from dice_core.paths import ROOT  # noqa: E402
 
 from .cases import Half  # noqa: E402
@@ -170,14 +169,14 @@ def draw(clip: Clip, motion: Motion, truth: Truth, path: Path) -> None:
         return meshes(made, head, motion.turn[k], hands, motion.origin[k] + place)
 
     made = lit_for(made, luminance(made, shown(0, person.middle - motion.origin[0]), clip.size, person.focal))
-    with atomic(path) as temporary, tempfile.TemporaryDirectory(dir=path.parent) as folder:
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         movie = Path(folder) / path.name
         writer = cv2.VideoWriter(str(movie), cv2.VideoWriter_fourcc(*"mp4v"), clip.rate, clip.size)
         for k in range(len(clip.times)):
             pixels = frame(made, shown(k, np.zeros(3)), clip.size, person.focal, k)
             writer.write(np.ascontiguousarray(pixels[..., ::-1]))
         writer.release()
-        movie.replace(temporary)
+        movie.replace(path)
 
 
 if __name__ == "__main__":
