@@ -118,7 +118,7 @@ def command(runtime: Path, tmp_path: Path) -> Callable[..., Ran]:
         environment = os.environ | {"DICE_RUNTIME": str(runtime), "PYTHONPATH": str(ROOT)} | variables
         done = subprocess.run(
             [sys.executable, "-m", "dice_core", *map(str, arguments)],
-            capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=120,
+            capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=300,
         )  # fmt: skip
         return Ran(done.returncode, done.stdout, done.stderr)
 
