@@ -149,7 +149,7 @@ class OpenEngine:
             hand.contact = np.zeros(len(hand.fit.vertices), np.float32)
             if head is None or surface is None or hand.placement is None or not _may_touch(hand):
                 continue
-            on_head, on_hand = mutual_contact(surface, hand.surface, head.vertices, hand.fit.vertices, self.skin)
+            on_head, on_hand = mutual_contact(surface, hand.surface, self.skin)
             sure = 1.0 if _touches(hand) else hand.placement.probability
             hand.contact = np.float32(sure) * on_hand
             total = np.maximum(total, np.float32(sure) * on_head)

@@ -28,6 +28,7 @@ EXPRESSION_SIGMA = {"jawOpen": 0.8, "mouthClose": 0.15, "tongueOut": 0.05}
 IRISES = ((469, 471), (470, 472), (474, 476), (475, 477))  # opposite rim points
 POSE = 6
 COLD_STEPS, WARM_STEPS = 30, 6
+ALIGNMENTS = 2  # Gauss-Newton steps
 
 
 @dataclass(frozen=True)
@@ -138,20 +139,38 @@ class _Problem:
         return self.apart + x[POSE:] @ self.apart_by
 
     def jacobian(self, x: NDArray) -> NDArray:
-        turned, posed = self._posed(x)
-        columns = np.zeros((3, len(posed), len(x)))  # of x, y and z
-        columns[:, :, :3] = (-cross_matrices(turned) @ left_jacobian(x[:3])).swapaxes(0, 1)
-        columns[:, :, 3:POSE] = np.eye(3)[:, None]
-        rotation = Rotation.from_rotvec(x[:3]).as_matrix()
-        columns[:, :, POSE:] = (rotation @ self.by_axis).reshape(3, len(posed), -1)
-        screen = (posed[:, :2] / posed[:, 2:]).T
-        reprojection = columns[:2] - screen[..., None] * columns[2]
-        reprojection *= (self.gain * self.focal / posed[:, 2])[:, None]
+        reprojection, columns = self._moved(x, len(x))
         priors = np.c_[np.zeros((len(self.prior), POSE)), np.diag(self.prior)]
         between = self._apart(x)
         apart = np.r_[np.zeros(POSE), self.apart_by @ between / np.linalg.norm(between)] / EYES_NOISE
         iris = columns[2, self.eyes].mean(0) / (IRIS_NOISE * self.iris_depth)
         return np.vstack([reprojection.reshape(-1, len(x)), priors, apart, iris])
+
+    def _moved(self, x: NDArray, count: int) -> tuple[NDArray, NDArray]:
+        """Derivatives by the first `count` parameters: (2, 478, n) of reprojection in sigmas, (3, 478, n) in space."""
+        turned, posed = self._posed(x)
+        columns = np.zeros((3, len(posed), count))  # of x, y and z
+        columns[:, :, :3] = (-cross_matrices(turned) @ left_jacobian(x[:3])).swapaxes(0, 1)
+        columns[:, :, 3:POSE] = np.eye(3)[:, None]
+        if count > POSE:
+            rotation = Rotation.from_rotvec(x[:3]).as_matrix()
+            columns[:, :, POSE:] = (rotation @ self.by_axis).reshape(3, len(posed), -1)
+        screen = (posed[:, :2] / posed[:, 2:]).T
+        reprojection = columns[:2] - screen[..., None] * columns[2]
+        return reprojection * (self.gain * self.focal / posed[:, 2])[:, None], columns
+
+    def aligned(self, x: NDArray) -> NDArray:
+        """The same shape, turned and moved to where the landmarks are. By plain squares: a head that has turned far since
+        the frame before would leave all of its landmarks where Cauchy's loss hardly pulls."""
+        x = x.copy()
+        for _ in range(ALIGNMENTS):
+            off = (self.project(x) - self.points) * self.gain[:, None]
+            by = self._moved(x, POSE)[0].reshape(-1, POSE)
+            step = np.linalg.solve(by.T @ by, by.T @ off.T.ravel())
+            if step[5] > 0.5 * x[5]:  # astray
+                break
+            x[:POSE] -= step
+        return x
 
     def linearised(self, x: NDArray) -> tuple[NDArray, NDArray]:
         """(1, P) -> (1, R) residuals and (1, R, P) derivatives, with the loss in them: for `minimise`."""
@@ -235,9 +254,7 @@ def follow_head(
     """
     problem = _Problem(face, points, camera, weights, face_width(points))
     low, high = np.r_[np.full(POSE, -np.inf), face.low], np.r_[np.full(POSE, np.inf), face.high]
-    start = before
-    if start is None:
-        start = _frontal(problem, weights * face.trust)
+    start = problem.aligned(_frontal(problem, weights * face.trust) if before is None else before)
     (x,), _ = minimise(problem.linearised, start[None], low, high, COLD_STEPS if before is None else WARM_STEPS)
     return x, np.linalg.norm(problem.project(x) - points, axis=1)
 

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Linearised = Callable[[NDArray], tuple[NDArray, NDArray]]
-DAMPING, EASED, DAMPED = 1e-3, 0.3, 8.0
+DAMPING, EASED, DAMPED = 1e-3, 0.3, 50.0
+ACTIVE_SETS = 4  # times a step is made anew, since something stops at a bound
 TOLERANCE = 1e-3  # of the cost: a step that gains less is the last
 
 
@@ -40,7 +41,7 @@ def minimise(linearised: Linearised, starts: NDArray, low: NDArray, high: NDArra
     cost = 0.5 * (residuals**2).sum(1)
     damping = np.full(len(x), DAMPING)
     for _ in range(steps):
-        tried = np.clip(x + _step(residuals, jacobian, damping, x <= low, x >= high), low, high)
+        tried = np.clip(x + _step(residuals, jacobian, damping, low - x, high - x), low, high)
         new_residuals, new_jacobian = linearised(tried)
         new_cost = 0.5 * (new_residuals**2).sum(1)
         better = new_cost < cost
@@ -55,16 +56,27 @@ def minimise(linearised: Linearised, starts: NDArray, low: NDArray, high: NDArra
     return x, cost
 
 
-def _step(residuals: NDArray, jacobian: NDArray, damping: NDArray, at_low: NDArray, at_high: NDArray) -> NDArray:
-    """(n, P) the damped step; parameters that a bound holds do not move."""
+def _step(residuals: NDArray, jacobian: NDArray, damping: NDArray, least: NDArray, most: NDArray) -> NDArray:
+    """(n, P) the damped step within (n, P) bounds: what would go beyond one stops there, and the others take that into
+    account (Bertsekas 1982)."""
     gradient = np.einsum("nrp,nr->np", jacobian, residuals)
-    held = (at_low & (gradient > 0)) | (at_high & (gradient < 0))
     normal = jacobian.swapaxes(1, 2) @ jacobian
-    free = ~held
-    normal *= free[:, :, None] & free[:, None]
     diagonal = np.einsum("npp->np", normal)
-    diagonal += damping[:, None] * diagonal + 1e-9 + held
-    return -np.linalg.solve(normal, (gradient * free)[..., None])[..., 0]
+    diagonal += damping[:, None] * diagonal + 1e-9
+    step = np.zeros_like(gradient)
+    held = ((least >= 0) & (gradient > 0)) | ((most <= 0) & (gradient < 0))
+    for _ in range(ACTIVE_SETS):
+        free = ~held
+        system = normal * (free[:, :, None] & free[:, None])
+        np.einsum("npp->np", system)[...] += held
+        wanted = np.where(free, -gradient - (normal @ (step * held)[..., None])[..., 0], step)
+        found = np.linalg.solve(system, wanted[..., None])[..., 0]
+        step = np.clip(found, least, most)
+        beyond = free & (step != found)
+        if not beyond.any():
+            break
+        held |= beyond
+    return step
 
 
 def cauchy(residuals: NDArray, by: NDArray, outlier: float) -> tuple[NDArray, NDArray]:

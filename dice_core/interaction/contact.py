@@ -23,16 +23,13 @@ def vertex_contact(nearest: Nearest) -> NDArray[np.float32]:
     return np.where(nearest.on_cap, np.float32(0), contact_probability(nearest.distance))
 
 
-def mutual_contact(head: Surface, hand: Surface, head_vertices: NDArray, hand_vertices: NDArray, skin: NDArray
-                   ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def mutual_contact(head: Surface, hand: Surface, skin: NDArray) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Contact of head and hand.
 
     Parameters
     ----------
     head, hand
-        Surfaces before deformation.
-    head_vertices, hand_vertices
-        (V, 3), (H, 3) metres.
+        Surfaces before deformation, of V and H vertices.
     skin
         (V,) whether a vertex of the head is skin: eyeballs, mouth and tongue do not count.
 
@@ -40,15 +37,12 @@ def mutual_contact(head: Surface, hand: Surface, head_vertices: NDArray, hand_ve
     -------
     (V,) and (H,) probabilities.
     """
-    on_head, on_hand = _contact(head_vertices, hand, skin), _contact(hand_vertices, head)
-    return on_head, on_hand
+    return np.where(skin, _contact(head, hand), np.float32(0)), _contact(hand, head)
 
 
-def _contact(points: NDArray, surface: Surface, chosen: NDArray | bool = True) -> NDArray[np.float32]:
-    """(N,) of (N, 3) points with a surface; zero, as it is to five digits, at more than 4 REACH from its box."""
-    low, high = surface.vertices.min(0) - 4 * REACH, surface.vertices.max(0) + 4 * REACH
-    near = np.flatnonzero(chosen & ((points > low) & (points < high)).all(1))
-    contact = np.zeros(len(points), np.float32)
-    if len(near):
-        contact[near] = vertex_contact(surface.nearest(points[near]))
+def _contact(one: Surface, other: Surface) -> NDArray[np.float32]:
+    """(N,) of one surface's vertices with another surface; zero, as it is to five digits, when they are not near."""
+    near = other.near(one)
+    contact = np.zeros(len(one.vertices), np.float32)
+    contact[near.chosen] = vertex_contact(near.nearest)
     return contact

@@ -3,12 +3,14 @@
 
 The hands push on the skin where they would be inside, along their own normals. How strongly is a linear
 complementarity problem: no force is negative, and none acts where the skin has already left the hand. It is solved as
-non-negative least squares (Lawson and Hanson 1974), anew in each round at the surface as it then is.
+non-negative least squares (Lawson and Hanson 1974), anew in each round, together with what was found at the surface as
+it was in the rounds before: without, places would take turns at being freed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import igl
 import numpy as np
@@ -17,10 +19,11 @@ from numpy.typing import NDArray
 from scipy.optimize import nnls
 from scipy.spatial import cKDTree
 
-from .distance import Surface
+from .distance import Nearest, Surface
 from .sheet import Flesh, Part, Sheet, Skin
 
 REACH = 0.05  # metres from the pressed skin that may move along
+Pushes: TypeAlias = tuple[sparse.csr_matrix, NDArray, NDArray]  # what is pushed, unit vectors along which, metres
 DEEPEST = 0.03  # metres: a point deeper than this is on the far side of something
 WATCHED = 0.006  # metres before the skin from which a hand's points cannot come to be inside
 CLOSE = 0.02  # metres from the skin of a hand's vertices about which more points are looked at
@@ -62,10 +65,10 @@ def given_way(
 ) -> tuple[NDArray[np.float32], float]:
     """`deformation`, and how deep a hand is still in the skin, in metres, as far as the skin can move."""
     result = np.zeros_like(vertices)
-    points, facing = (np.vstack(values) for values in zip(*(near_points(head, hand) for hand in hands), strict=True))
-    if not len(points):
-        return result.astype(np.float32), 0.0
-    nearest = head.nearest(points)
+    points, facing, nearest = near_points(head, hands[0])
+    for hand in hands[1:]:
+        more = near_points(head, hand)
+        points, facing, nearest = np.vstack([points, more[0]]), np.vstack([facing, more[1]]), nearest + more[2]
     inside = (nearest.distance < 0) & (nearest.distance > -DEEPEST) & ~nearest.on_cap
     if not inside.any():
         return result.astype(np.float32), 0.0
@@ -80,25 +83,26 @@ def given_way(
     watched = points[near], facing[near]
     depth = -float(nearest.distance[inside].min())
     limit = min(LIMIT, FARTHER * depth + SLACK)
-    meant = [_may_touch(sheet, vertices, hand, limit) for hand in hands]
+    meant = [_may_touch(sheet, head, hand, limit) for hand in hands]
     pushed = np.zeros((len(region), 3)) if skin is None else skin.pushed[region]
     moved = _capped(sheet.settled(pushed), limit) if pushed.any() else pushed
     surface = Surface(vertices, sheet.skin_faces)
     best, least = np.zeros_like(pushed), np.inf
+    known: list[Pushes] = []
     for number in range(ROUNDS + 1):
         current = vertices.copy()
         current[region] += moved
         touching = [_hand_in_skin(sheet, surface.moved(current), *watched, limit)]
         touching += [_skin_in_hand(sheet, current, *pair, limit) for pair in zip(hands, meant, strict=True)]
-        rows = sparse.vstack([one[0] for one in touching]).tocsr()
-        normals, distance = (np.concatenate([one[index] for one in touching]) for index in (1, 2))
+        rows, normals, distance = _together(touching)
         deepest = -float(distance.min(initial=0))
         fresh = number > 0 or not pushed.any()  # what was pushed in the frame before may be too much now
         if fresh and deepest < least:  # folded skin can turn over: the best of all rounds counts
             best, least = moved, deepest
         if fresh and deepest < TOLERANCE:
             break
-        pushed = _capped(_push(sheet, pushed, rows, normals, distance), limit)
+        known.append((rows, normals, (normals * (rows @ pushed)).sum(1) - distance))
+        pushed = _capped(_push(sheet, *_together(known)), limit)
         moved = _capped(sheet.settled(pushed), limit)
     result[region] = best
     if skin is not None:
@@ -106,16 +110,18 @@ def given_way(
     return result.astype(np.float32), least
 
 
-def near_points(head: Surface, hand: Surface) -> tuple[NDArray, NDArray]:
-    """Of `dense` those that may matter: in the head's bounding box, face centres only where the hand is at the skin."""
+def near_points(head: Surface, hand: Surface) -> tuple[NDArray, NDArray, Nearest]:
+    """Of `dense` those that may matter, and the head's nearest points: centres of faces only where the hand is at the
+    skin."""
+    near = head.near(hand)
+    close = np.abs(near.nearest.distance) < CLOSE
+    vertices = near.chosen[close]
+    at_skin = np.zeros(len(hand.vertices), bool)
+    at_skin[vertices] = True
+    centres = len(hand.vertices) + np.flatnonzero(at_skin[hand.faces].any(1))
     points, facing = dense(hand)
-    count = len(hand.vertices)
-    inner = ((points > head.vertices.min(0) - WATCHED) & (points < head.vertices.max(0) + WATCHED)).all(1)
-    close = np.zeros(count, bool)
-    asked = np.flatnonzero(inner[:count])
-    close[asked] = np.abs(head.nearest(points[asked]).distance) < CLOSE if len(asked) else False
-    chosen = np.r_[close, inner[count:] & close[hand.faces].any(1)]
-    return points[chosen], facing[chosen]
+    chosen = np.r_[vertices, centres]
+    return points[chosen], facing[chosen], near.nearest[close] + head.nearest(points[centres])
 
 
 def _capped(vectors: NDArray, limit: float) -> NDArray:
@@ -132,7 +138,7 @@ def dense(hand: Surface) -> tuple[NDArray, NDArray]:
 
 
 def _hand_in_skin(sheet: Sheet | Part, skin: Surface, points: NDArray, facing: NDArray, deepest: float
-                  ) -> tuple[sparse.csr_matrix, NDArray, NDArray]:
+                  ) -> Pushes:  # fmt: skip
     """Points of hands in or near the skin: rows that interpolate the skin there, where to push it, signed distance.
 
     Only where the two face each other and are no deeper than skin moves, or the far side of a lid would seem to be
@@ -149,14 +155,16 @@ def _hand_in_skin(sheet: Sheet | Part, skin: Surface, points: NDArray, facing: N
     return rows, -nearest.normal[near], nearest.distance[near]
 
 
-def _may_touch(sheet: Sheet | Part, vertices: NDArray, hand: Surface, limit: float) -> NDArray[np.int64]:
+def _may_touch(sheet: Sheet | Part, head: Surface, hand: Surface, limit: float) -> NDArray[np.int64]:
     """Vertices of the region's skin that no more than the limit keeps from a hand."""
-    mine = np.flatnonzero(sheet.skin)
-    return mine[hand.nearest(vertices[sheet.region[mine]]).distance < limit + NEAR]
+    near = hand.near(head)
+    close = np.zeros(len(head.vertices), bool)
+    close[near.chosen[near.nearest.distance < limit + NEAR]] = True
+    return np.flatnonzero(sheet.skin & close[sheet.region])
 
 
 def _skin_in_hand(sheet: Sheet | Part, current: NDArray, hand: Surface, mine: NDArray, deepest: float
-                  ) -> tuple[sparse.csr_matrix, NDArray, NDArray]:
+                  ) -> Pushes:  # fmt: skip
     """The same for some vertices of the skin in or near a hand."""
     if not len(mine):
         return sparse.csr_matrix((0, len(sheet.region))), np.zeros((0, 3)), np.zeros(0)
@@ -167,13 +175,16 @@ def _skin_in_hand(sheet: Sheet | Part, current: NDArray, hand: Surface, mine: ND
     return rows, nearest.normal[near], nearest.distance[near]
 
 
-def _push(
-    sheet: Sheet | Part, pushed: NDArray, rows: sparse.csr_matrix, normals: NDArray, distance: NDArray
-) -> NDArray:
-    """(N, 3) the sheet's displacement under the forces that free it; `pushed` is the one `distance` belongs to."""
+def _together(pushes: list[Pushes]) -> Pushes:
+    return (sparse.vstack([one[0] for one in pushes]).tocsr(), np.concatenate([one[1] for one in pushes]),
+            np.concatenate([one[2] for one in pushes]))  # fmt: skip
+
+
+def _push(sheet: Sheet | Part, rows: sparse.csr_matrix, normals: NDArray, needed: NDArray) -> NDArray:
+    """(N, 3) the sheet's displacement under the forces that move what `rows` interpolate by the metres `needed` along
+    the normals, or farther."""
     answers = sheet.answers(rows)
     compliance = (rows @ answers) * (normals @ normals.T)
-    needed = (normals * (rows @ pushed)).sum(1) - distance
     compliance += YIELDING * np.trace(compliance) / len(compliance) * np.eye(len(compliance))
     root = np.linalg.cholesky(compliance)
     force, _ = nnls(root.T, np.linalg.solve(root, needed), maxiter=10 * len(needed))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from weakref import WeakKeyDictionary
 
 import igl
 import numpy as np
@@ -33,7 +34,24 @@ class Nearest:
     normal: NDArray
     on_cap: NDArray
 
+    def __getitem__(self, chosen: NDArray) -> Nearest:
+        """Of some of the query points."""
+        return Nearest(*(values[chosen] for values in vars(self).values()))
 
+    def __add__(self, other: Nearest) -> Nearest:
+        """Of more query points on the same surface."""
+        return Nearest(*(np.concatenate(pair) for pair in zip(vars(self).values(), vars(other).values(), strict=True)))
+
+
+@dataclass(frozen=True)
+class Near:
+    """Which (N,) of another surface's vertices are near to a surface, and the points nearest to them."""
+
+    chosen: NDArray
+    nearest: Nearest
+
+
+NEARBY = 0.017  # metres about a surface's box: farther away nothing touches, nor will when skin gives way
 ON_EDGE = 1e-7  # barycentric weight up to which a point of a triangle lies on the edge opposite
 
 
@@ -57,6 +75,7 @@ class Surface:
             self._vertices, self._faces = _capped(vertices, faces, rim if isinstance(rim, list) else [rim])
         self._normals = np.zeros((len(self._faces), 8, 3))  # of the faces that were asked for: few are
         self._known = np.zeros(len(self._faces), bool)
+        self._near: WeakKeyDictionary[Surface, Near] = WeakKeyDictionary()
 
     @cached_property
     def _tree(self) -> igl.AABB:
@@ -84,6 +103,14 @@ class Surface:
         outside = ((points - point) * normal).sum(1) > 0
         distance = np.where(outside, 1, -1) * np.sqrt(squared)
         return Nearest(distance, face, point, normal, face >= len(self.faces))
+
+    def near(self, other: Surface) -> Near:
+        """The vertices of another surface in the box about this one, NEARBY larger on each side. Measured once."""
+        if other not in self._near:
+            low, high = self.vertices.min(0) - NEARBY, self.vertices.max(0) + NEARBY
+            chosen = np.flatnonzero(((other.vertices > low) & (other.vertices < high)).all(1))
+            self._near[other] = Near(chosen, self.nearest(other.vertices[chosen]))
+        return self._near[other]
 
     def _learn(self, faces: NDArray) -> None:
         """The normals of more faces; all that meet in their corners count."""

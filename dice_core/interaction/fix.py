@@ -170,7 +170,7 @@ def fix(head: SoftHead, head_contact: NDArray, hands: Sequence[Claim], search: b
     on_hands = []
     for hand, motion in zip(hands, motions, strict=True):
         there = motion(hand.vertices)
-        mutual = mutual_contact(head.surfaces[0], _surface(there, hand.faces), head.vertices, there, head.flesh.skin)
+        mutual = mutual_contact(head.surfaces[0], _surface(there, hand.faces), head.flesh.skin)
         on_head = np.maximum(on_head, mutual[0])
         on_hands.append(mutual[1])
     return Fixed(tuple(motions), displaced, on_head, tuple(on_hands))

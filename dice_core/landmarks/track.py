@@ -75,7 +75,8 @@ class Tracker:
         self.lost = 0.0  # seconds since then
         self.others: list[Other] = []
         self.hands: list[TrackedHand] = []
-        self.due = {"census": 0.0, "tiles": 0.0, "hands": 0.0, "hidden": 0.0}  # seconds until each is to be done
+        # seconds until each is to be done
+        self.due = {"census": 0.0, "tiles": 0.0, "hands": 0.0, "whole": 0.0, "hidden": 0.0}
         self._beside = ThreadPoolExecutor(1)
 
     def __call__(self, frame: Frame, step: float) -> tuple[FaceLandmarks | None, list[HandLandmarks]]:
@@ -188,8 +189,10 @@ class Tracker:
             return self.landmarker.hands(pixels)
         if not self.hands and self._is_due("hidden", HIDDEN_SEARCH):
             return self.landmarker.hands(pixels, near)
-        boxes = [box for region in (whole(pixels), around(near, 3.2))
-                 for box in self.landmarker.detect_palms(pixels, region, PALM_SCORE)]  # fmt: skip
+        regions = [whole(pixels), around(near, 3.2)]
+        if self.hands:  # at one after the other: that there are two is not usual
+            regions = regions[:1] if self._is_due("whole", 2 * HAND_SEARCH) else regions[1:]
+        boxes = [box for region in regions for box in self.landmarker.detect_palms(pixels, region, PALM_SCORE)]
         unknown = [box for box in boxes if all(_outside(box, hand.seen.points) for hand in self.hands)]
         found = [hand for box in unknown if (hand := self.landmarker.hand_at(pixels, box)) is not None]
         return sorted(found, key=lambda hand: -hand.score)

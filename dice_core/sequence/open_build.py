@@ -22,13 +22,13 @@ from .folder import Arrays
 from .open_touch import state_of
 from .person import Person
 
-NEAR, CLOSE = 0.01, 0.03  # metres from the head, and from its skin, within which a hand's vertices are measured
-TINY = 1e-5  # metres that are no reason to move
+TINY = 3e-5  # metres that are no reason to move
 SURE = 0.5  # weight from which a hand presses
 LIGHT = 0.001  # metres that are pressed at least, when a hand backs off
 LIFTED = 0.01  # metres that a hand is brought back at most
 LEFT = 0.0012  # metres of penetration that may remain
 ROUNDS = 6
+DEEP, STEEPEST = 0.001, 0.4  # metres above the deepest point, where the skin's slope counts; its cosine at least
 RANKING = ("touch", "unsure", "no-touch")
 
 
@@ -94,13 +94,16 @@ class Scene:
         """(N, 3) from camera space."""
         return self.turn.inv().apply(points - self.transl)
 
+    def to_camera(self, hand: Hand) -> NDArray:
+        """(3,) the unit vector from a hand to the camera."""
+        away = self.into(np.zeros((1, 3)))[0] - hand.vertices.mean(0)
+        return away / np.linalg.norm(away)
+
     def shift(self, hand: Hand, metres: float) -> None:
         """Move a hand towards the camera."""
-        middle = self.out(hand.vertices.mean(0)[None])[0]
-        offset = -metres * middle / np.linalg.norm(middle)
+        offset = metres * self.to_camera(hand)
         hand.parameters = hand.parameters.copy()
-        hand.parameters[3:6] += offset
-        offset = self.turn.inv().apply(offset)
+        hand.parameters[3:6] += self.turn.apply(offset)
         hand.vertices, hand.joints = hand.vertices + offset, hand.joints + offset
 
 
@@ -159,7 +162,7 @@ def _frame(row: Arrays, person: Person, sides: list[Side]) -> Arrays:
         on_head = np.zeros(len(person.rest), np.float32)
         for hand in hands:
             if hand.weight > 0:
-                mutual = mutual_contact(scene.surface, hand.surface, scene.still, hand.vertices, person.flesh.skin)
+                mutual = mutual_contact(scene.surface, hand.surface, person.flesh.skin)
                 on_head = np.maximum(on_head, np.float32(hand.weight) * mutual[0])
                 contacts[hand.side] = np.float32(hand.weight) * mutual[1]
         found |= _head_arrays(row, scene, displaced, on_head)
@@ -181,10 +184,10 @@ def _keep_out(hand: Hand, scene: Scene) -> None:
     """Back a hand off until it presses no farther in than the skin gives way; not at all while it does not touch. What
     touches is brought to the skin, should smoothing have lifted it off."""
     nearer = LIFTED * np.clip(2 * hand.weight - 1, 0, 1)
-    lowest, highest = scene.still.min(0) - NEAR, scene.still.max(0) + NEAR
-    near = np.flatnonzero(((hand.vertices > lowest) & (hand.vertices < highest)).all(1))
-    for _ in range(ROUNDS if len(near) else 0):
-        nearest = scene.surface.nearest(hand.vertices[near])
+    for _ in range(ROUNDS):
+        nearest = scene.surface.near(hand.surface).nearest
+        if not len(nearest.distance):
+            break
         depth = np.where(nearest.on_cap, 0.0, -nearest.distance)
         excess = float(depth.max())
         if hand.weight >= SURE:
@@ -198,10 +201,8 @@ def _keep_out(hand: Hand, scene: Scene) -> None:
             break
         if abs(excess) <= TINY:
             break
-        scene.shift(hand, excess)
-        near = near[depth > -CLOSE]
-        if not len(near):
-            break
+        slope = float((nearest.normal @ scene.to_camera(hand))[depth > depth.max() - DEEP].mean())
+        scene.shift(hand, excess / np.clip(slope, STEEPEST, 1))
 
 
 def _deformed(scene: Scene, hands: list[Hand], found: Arrays) -> NDArray:
@@ -223,10 +224,7 @@ def _deformed(scene: Scene, hands: list[Hand], found: Arrays) -> NDArray:
 
 
 def _deepest(surface: Surface, hand: Hand) -> float:
-    inside = ((hand.vertices > surface.vertices.min(0)) & (hand.vertices < surface.vertices.max(0))).all(1)
-    if not inside.any():
-        return 0.0
-    nearest = surface.nearest(hand.vertices[inside])
+    nearest = surface.near(hand.surface).nearest
     return float(np.maximum(-nearest.distance[~nearest.on_cap], 0).max(initial=0.0))
 
 

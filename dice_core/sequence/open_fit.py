@@ -24,10 +24,11 @@ from .folder import Arrays
 from .open_eyes import hand_of
 from .person import Person, weights
 
-WEIGHED = 0.2  # seconds between two frames in which all parts are weighed
+WEIGHED = 0.4  # seconds between two frames in which all parts are weighed
 WORTH = 0.12  # of looking like a touch from which they are
 POOR = 0.05  # of the hand's size: errors that are worth a second try
 LOST_HEAD, LOST_HAND = 8.0, 4.0  # % of the face's width: fits that have gone astray
+NEAR = 2 * REACH  # metres from the head at which a hand's joints may belong to a touch
 INSIDE = 0.6  # of a hand's landmarks: with fewer in the picture it is guessed
 
 
@@ -123,13 +124,19 @@ def _hand(
     if surface is None or seen.glance is None:
         return found
     found |= {"looks": np.array(seen.glance.touch), "before": np.array(REACH)}
-    near = np.abs(surface.nearest(seen.fit.joints).distance).min() < 2 * REACH
-    if near:
-        found["before"] = np.array(before_skin(seen.fit, surface))
-    if near and weigh and seen.glance.touch > WORTH:
+    if not _near(seen.fit.joints, surface):
+        return found
+    found["before"] = np.array(before_skin(seen.fit, surface))
+    if weigh and seen.glance.touch > WORTH:
         costs, gap = weighed(seen.problem, seen.fit, surface, person.allowed, seen.glance, person.betas[side])
         found |= {"costs": costs, "gap": np.array(gap)}
     return found
+
+
+def _near(joints: NDArray, surface: Surface) -> bool:
+    low, high = surface.vertices.min(0) - NEAR, surface.vertices.max(0) + NEAR
+    inside = joints[((joints > low) & (joints < high)).all(1)]
+    return bool(len(inside) and np.abs(surface.nearest(inside).distance).min() < NEAR)
 
 
 def observed(row: Arrays, side: str, person: Person, eyes: float | None, before: NDArray | None) -> Seen | None:

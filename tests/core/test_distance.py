@@ -181,3 +181,16 @@ def test_a_corner_without_an_angle_has_no_direction():
     nearest = Surface(vertices, np.array([[0, 1, 2], [0, 3, 1]])).nearest(np.array([[0.0, 0, 1], [-1.0, -1, 0]]))
     assert np.isfinite(nearest.normal).all()
     assert np.abs(nearest.distance) == pytest.approx([1, 2**0.5])
+
+
+def test_near_is_measured_once_and_as_all_is():
+    """Of a ball beside a cup those vertices that are in the cup's box and 17 mm about it."""
+    vertices, faces, rim = opened_sphere()
+    cup, ball = Surface(vertices, faces, rim), Surface(vertices + [0.15, 0, 0], faces, rim)
+    near = cup.near(ball)
+    low, high = vertices.min(0) - 0.017, vertices.max(0) + 0.017
+    expected = [index for index, point in enumerate(ball.vertices) if (point > low).all() and (point < high).all()]
+    assert near.chosen.tolist() == expected and 0 < len(expected) < len(vertices)
+    assert np.array_equal(near.nearest.distance, cup.nearest(ball.vertices)[near.chosen].distance)
+    assert cup.near(ball) is near and cup.near(Surface(ball.vertices, faces, rim)) is not near
+    assert not len(cup.near(Surface(vertices + 1, faces, rim)).chosen)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation
 
 from dice_core.body.openbody import IDENTITIES, head_model
@@ -206,3 +207,26 @@ def test_the_loss_and_its_derivatives():
     for order in (0, 1):
         numeric = (problem.loss(squared + step)[order] - problem.loss(squared - step)[order]) / (2 * step)
         assert rho[order + 1] == pytest.approx(numeric, abs=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_followed_as_well_as_by_scipy(seed):
+    """A head whose person is known, from the frame before: as low as scipy's solver (trust region reflective) gets, with
+    the same bounds. Measured within 0.1 %; it was far off while steps were cut at the bounds, and when a head turned
+    by five degrees from one frame to the next."""
+    truth, before = known(seed, yaw=12, noise=2, person=0), known(seed, yaw=8, pitch=3, noise=2, person=0)
+    face, weights = fit.Face(head_model(), np.zeros(IDENTITIES)), np.ones(478)
+    start, _ = fit.follow_head(face, before.points, CAMERA, weights)
+    found, errors = fit.follow_head(face, truth.points, CAMERA, weights, start)
+    problem = fit._Problem(face, truth.points, CAMERA, weights, fit.face_width(truth.points))
+
+    def cost(x: np.ndarray) -> float:
+        return 0.5 * float(problem.loss(problem.residuals(x) ** 2)[0].sum())
+
+    low, high = np.r_[np.full(fit.POSE, -np.inf), face.low], np.r_[np.full(fit.POSE, np.inf), face.high]
+    theirs = least_squares(
+        problem.residuals, np.clip(start, low + 1e-9, high - 1e-3), jac=problem.jacobian, bounds=(low, high),
+        loss=problem.loss, x_scale="jac", ftol=1e-8, max_nfev=300,
+    )  # fmt: skip
+    assert cost(found) < 1.01 * theirs.cost
+    assert errors == pytest.approx(np.linalg.norm(problem.project(found) - truth.points, axis=1))
