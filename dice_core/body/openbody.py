@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ..types import Side
 from .skinning import forward_kinematics, rotation_matrices, skin
+from .topology import rims
 
 ASSETS = Path(__file__).parent / "assets"
 SKIN, MOUTH, EYEBALL, EYE_CAVITY, TONGUE = range(5)
@@ -68,6 +69,26 @@ class HeadModel:
     def solid(self) -> NDArray:
         """(F, 3) the faces by which inside and outside are told: without the tongue, which lies in the mouth."""
         return self.faces[(self.part[self.faces] != TONGUE).all(1)]
+
+    @cached_property
+    def outside(self) -> tuple[NDArray, list[NDArray]]:
+        """(F, 3) the faces that a hand can meet: skin, and between the lids a cone to the front of each eyeball; and
+        the loops along which they are open, at neck and mouth. Within a cheek the lining of the mouth would be as near
+        as the skin, and a finger in the mouth would seem to be outside."""
+        skin = self.faces[(self.part[self.faces] == SKIN).all(1)]
+        fans, openings = [], []
+        for rim in rims(skin):
+            if (self.part[self.faces[np.isin(self.faces, rim).any(1)]] == EYE_CAVITY).any():
+                front = self._front_of_eye(self.mean[rim].mean(0))
+                fans.append(np.column_stack([np.roll(rim, -1), rim, np.full(len(rim), front)]))
+            else:
+                openings.append(rim)
+        return np.vstack([skin, *fans]), openings
+
+    def _front_of_eye(self, place: NDArray) -> int:
+        """The foremost vertex of the eyeball on the side of a place."""
+        eye = np.flatnonzero((self.part == EYEBALL) & (self.mean[:, 0] * place[0] > 0))
+        return int(eye[self.mean[eye, 2].argmin()])
 
     def landmarks(self, vertices: NDArray) -> NDArray:
         """(..., V, 3) -> (..., 478, 3): the landmarks of vertices or of displacements."""

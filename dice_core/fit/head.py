@@ -160,8 +160,8 @@ class _Problem:
         return reprojection * (self.gain * self.focal / posed[:, 2])[:, None], columns
 
     def aligned(self, x: NDArray) -> NDArray:
-        """The same shape, turned and moved to where the landmarks are. By plain squares: a head that has turned far since
-        the frame before would leave all of its landmarks where Cauchy's loss hardly pulls."""
+        """The same shape, turned and moved to where the landmarks are. By plain squares: a head that has turned far
+        since the frame before would leave all of its landmarks where Cauchy's loss hardly pulls."""
         x = x.copy()
         for _ in range(ALIGNMENTS):
             off = (self.project(x) - self.points) * self.gain[:, None]

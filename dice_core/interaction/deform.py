@@ -133,7 +133,7 @@ def _capped(vectors: NDArray, limit: float) -> NDArray:
 def dense(hand: Surface) -> tuple[NDArray, NDArray]:
     """Vertices and face centres, dense enough that no head vertex slips between, and the unit normals there."""
     centres = hand.vertices[hand.faces].mean(1)
-    normals = igl.per_vertex_normals(hand.vertices, hand.faces), igl.per_face_normals(hand.vertices, hand.faces)
+    normals = hand.vertex_normals, igl.per_face_normals(hand.vertices, hand.faces)
     return np.vstack([hand.vertices, centres]), np.vstack(normals)
 
 
@@ -183,6 +183,8 @@ def _together(pushes: list[Pushes]) -> Pushes:
 def _push(sheet: Sheet | Part, rows: sparse.csr_matrix, normals: NDArray, needed: NDArray) -> NDArray:
     """(N, 3) the sheet's displacement under the forces that move what `rows` interpolate by the metres `needed` along
     the normals, or farther."""
+    if not len(needed):  # the hand has left where it was in the frame before
+        return np.zeros((len(sheet.region), 3))
     answers = sheet.answers(rows)
     compliance = (rows @ answers) * (normals @ normals.T)
     compliance += YIELDING * np.trace(compliance) / len(compliance) * np.eye(len(compliance))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from weakref import WeakKeyDictionary
@@ -83,10 +84,23 @@ class Surface:
         tree.init(self._vertices, self._faces)
         return tree
 
+    @cached_property
+    def vertex_normals(self) -> NDArray:
+        """(V, 3) unit normals."""
+        return igl.per_vertex_normals(self.vertices, self.faces)
+
     def moved(self, vertices: NDArray) -> Surface:
         """The same patch with its (V, 3) vertices elsewhere; what follows from its faces alone is not found anew."""
         other = Surface(vertices, self.faces)
         other.__dict__["_border"] = self._border
+        return other
+
+    def shifted(self, offset: NDArray) -> Surface:
+        """The same, (3,) metres farther."""
+        other = copy(self)
+        other.__dict__.pop("_tree", None)
+        other.vertices, other._vertices = self.vertices + offset, self._vertices + offset
+        other._near = WeakKeyDictionary()
         return other
 
     def nearest(self, points: NDArray) -> Nearest:

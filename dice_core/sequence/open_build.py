@@ -19,16 +19,12 @@ from ..interaction.distance import Surface
 from ..result.smooth import held
 from ..types import Side
 from .folder import Arrays
+from .open_press import pressed
 from .open_touch import state_of
 from .person import Person
 
-TINY = 3e-5  # metres that are no reason to move
 SURE = 0.5  # weight from which a hand presses
-LIGHT = 0.001  # metres that are pressed at least, when a hand backs off
-LIFTED = 0.01  # metres that a hand is brought back at most
 LEFT = 0.0012  # metres of penetration that may remain
-ROUNDS = 6
-DEEP, STEEPEST = 0.001, 0.4  # metres above the deepest point, where the skin's slope counts; its cosine at least
 RANKING = ("touch", "unsure", "no-touch")
 
 
@@ -40,27 +36,22 @@ class Hand:
     ----------
     parameters
         See `HandModel`, in camera space.
-    vertices, joints
-        (V, 3), (21, 3) metres, as the head at rest sees them.
+    surface, joints
+        Of the mesh, and (21, 3) metres, as the head at rest sees them.
     weight
         0..1, how much its contact counts.
     """
 
     side: Side
     parameters: NDArray
-    vertices: NDArray
+    surface: Surface
     joints: NDArray
     weight: float
 
-    _measured: tuple[NDArray, Surface] | None = None
-
     @property
-    def surface(self) -> Surface:
-        """Of the hand where it is now."""
-        if self._measured is None or self._measured[0] is not self.vertices:
-            model = hand_model(self.side)
-            self._measured = self.vertices, Surface(self.vertices, model.faces, model.wrist_rim)
-        return self._measured[1]
+    def vertices(self) -> NDArray:
+        """(V, 3) metres."""
+        return self.surface.vertices
 
 
 @dataclass(frozen=True)
@@ -99,12 +90,11 @@ class Scene:
         away = self.into(np.zeros((1, 3)))[0] - hand.vertices.mean(0)
         return away / np.linalg.norm(away)
 
-    def shift(self, hand: Hand, metres: float) -> None:
-        """Move a hand towards the camera."""
-        offset = metres * self.to_camera(hand)
+    def shift(self, hand: Hand, offset: NDArray) -> None:
+        """Move a hand by (3,) metres, as the head at rest sees them."""
         hand.parameters = hand.parameters.copy()
         hand.parameters[3:6] += self.turn.apply(offset)
-        hand.vertices, hand.joints = hand.vertices + offset, hand.joints + offset
+        hand.surface, hand.joints = hand.surface.shifted(offset), hand.joints + offset
 
 
 def built(motion: Arrays, frames: range, person: Person, sides: list[Side]) -> Arrays:
@@ -149,15 +139,17 @@ def _of_hand(found: Arrays, side: Side) -> Arrays:
 
 def _frame(row: Arrays, person: Person, sides: list[Side]) -> Arrays:
     """Of one frame by itself; hands only as far as they are seen."""
-    there = bool(row["head_pose"][5] > 0)
-    scene = Scene.of(person, row["head_pose"]) if there else None
+    scene = Scene.of(person, row["head_pose"]) if row["head_pose"][5] > 0 else None
     hands = [_hand(row, side, scene) for side in sides if row[f"{side}_seen"]]
     found: Arrays = {f"quality_{name}_mm": np.array(0, np.float32) for name in ("pressed", "penetration")}
     contacts = {hand.side: np.zeros(len(hand.vertices), np.float32) for hand in hands}
     if scene is not None:
         for hand in hands:
             if row["head_seen"]:
-                _keep_out(hand, scene)
+                share = float(np.clip(2 * hand.weight - 1, 0, 1))
+                there, offset = pressed(hand.surface, scene.surface, person.allowed, share, scene.to_camera(hand))
+                scene.shift(hand, offset)
+                hand.surface = there  # which is measured
         displaced = _deformed(scene, hands, found)
         on_head = np.zeros(len(person.rest), np.float32)
         for hand in hands:
@@ -168,7 +160,7 @@ def _frame(row: Arrays, person: Person, sides: list[Side]) -> Arrays:
         found |= _head_arrays(row, scene, displaced, on_head)
     for hand in hands:
         found |= _hand_arrays(row, hand, scene, contacts[hand.side])
-    return found | _contact_state(row, sides, there)
+    return found | _contact_state(row, sides, scene is not None)
 
 
 def _hand(row: Arrays, side: Side, scene: Scene | None) -> Hand:
@@ -177,32 +169,8 @@ def _hand(row: Arrays, side: Side, scene: Scene | None) -> Hand:
     weight = float(row[f"{side}_weight"]) if row["head_seen"] else 0.0
     if scene is not None:
         vertices, joints = scene.into(vertices), scene.into(joints)
-    return Hand(side, parameters, vertices, joints, weight)
-
-
-def _keep_out(hand: Hand, scene: Scene) -> None:
-    """Back a hand off until it presses no farther in than the skin gives way; not at all while it does not touch. What
-    touches is brought to the skin, should smoothing have lifted it off."""
-    nearer = LIFTED * np.clip(2 * hand.weight - 1, 0, 1)
-    for _ in range(ROUNDS):
-        nearest = scene.surface.near(hand.surface).nearest
-        if not len(nearest.distance):
-            break
-        depth = np.where(nearest.on_cap, 0.0, -nearest.distance)
-        excess = float(depth.max())
-        if hand.weight >= SURE:
-            limit = np.append(scene.person.allowed, np.zeros(nearest.face.max() + 1))[nearest.face]
-            inside = depth > 0
-            over = float(np.quantile((depth - limit)[inside], 0.95)) if inside.any() else 0.0
-            lifted = min(LIGHT - excess, nearer)
-            excess = max(min(over, excess - LIGHT), 0.0) if lifted <= 0 else -lifted
-            nearer -= max(lifted, 0.0)
-        elif excess < 0:
-            break
-        if abs(excess) <= TINY:
-            break
-        slope = float((nearest.normal @ scene.to_camera(hand))[depth > depth.max() - DEEP].mean())
-        scene.shift(hand, excess / np.clip(slope, STEEPEST, 1))
+    model = hand_model(side)
+    return Hand(side, parameters, Surface(vertices, model.faces, model.wrist_rim), joints, weight)
 
 
 def _deformed(scene: Scene, hands: list[Hand], found: Arrays) -> NDArray:
@@ -218,7 +186,7 @@ def _deformed(scene: Scene, hands: list[Hand], found: Arrays) -> NDArray:
         found["quality_pressed_mm"] = np.array(1000 * pressed, np.float32)
         if left > LEFT:
             for hand in pushing:
-                scene.shift(hand, left - LEFT / 2)
+                scene.shift(hand, (left - LEFT / 2) * scene.to_camera(hand))
         found["quality_penetration_mm"] = np.array(1000 * (LEFT / 2 if left > LEFT else left), np.float32)
     return displaced.astype(float)
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from ..body.openbody import HAND_PARAMETERS
 from ..fit.glance import Glance
@@ -96,13 +95,8 @@ def _head(row: Arrays, person: Person, before: Before) -> Arrays:
     pose, errors = follow_head(person.face, points, person.camera, weights(row), before.head)
     if before.head is not None and 100 * np.median(errors) > LOST_HEAD * width:
         pose, errors = follow_head(person.face, points, person.camera, weights(row))
-    before.head, before.vertices = pose, posed(person, pose)
+    before.head, before.vertices = pose, person.posed(pose)
     return {"head_pose": pose, "head_error": np.array(100 * np.median(errors) / width)}
-
-
-def posed(person: Person, pose: NDArray) -> NDArray:
-    """(V, 3) the head in a pose (POSE + E,)."""
-    return Rotation.from_rotvec(pose[:3]).apply(person.still(pose[POSE:])) + pose[3:POSE]
 
 
 def _hand(

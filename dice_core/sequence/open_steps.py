@@ -71,7 +71,8 @@ class OpenSteps(InFolder):
         return self.fill_caches(start, built(self._motion, frames, self.person, self.sides) | self._judged(start))
 
     def _identity(self) -> Arrays:
-        names = ["face_covered", *(f"{name}_{key}" for name in ("face", *SIDES) for key in ("seen", "score"))]
+        names = ["face_covered", *(f"{name}_{key}" for name in ("face", *SIDES) for key in ("seen", "score")),
+                 *(f"{side}_glance_touch" for side in SIDES)]  # fmt: skip
         seen = self.folder.together("seen", self.count, names)
         check_found(seen, self.source, self.settings["face"])
         rows = []

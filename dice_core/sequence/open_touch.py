@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..body.openbody import HAND_PARAMETERS
+from ..body.openbody import HAND_PARAMETERS, hand_model
 from ..fit.glance import PARTS as GLANCED
 from ..fit.hand import HandFit, finish
 from ..fit.placement import APART, SURE, doubt, touch_odds
@@ -17,7 +17,8 @@ from ..interaction.parts import PARTS
 from ..types import SIDES
 from .folder import Arrays
 from .open_eyes import hand_of
-from .open_fit import posed, problem_of
+from .open_fit import problem_of
+from .open_press import pressed
 from .person import Person
 
 WINDOW = 0.12  # seconds, deviation of the bell that averages what is seen of a touch
@@ -141,14 +142,14 @@ def placed(rows: Arrays, fits: Arrays, decisions: Arrays, person: Person) -> Arr
                 ratio[side] = None
                 continue
             if surface is None:
-                vertices = posed(person, head)
+                vertices = person.posed(head)
                 surface, eyes = person.surface(vertices), person.eyes(vertices)
             row = {key: values[index] for key, values in rows.items()}
             part = PARTS[decisions[f"{side}_part"][index]]
             plain = bool(fits[f"{side}_plain"][index])
             fit = _on_skin(row, side, free, plain, ratio[side], surface, eyes, part, person)
-            found[f"{side}_parameters"][index] = fit.parameters
             ratio[side] = float(fit.parameters[5] / free[5])
+            found[f"{side}_parameters"][index] = _no_deeper(fit, side, surface, person)
     return found
 
 
@@ -173,6 +174,16 @@ def _on_skin(row: Arrays, side: str, free: NDArray, plain: bool, ratio: float | 
         start, rounds = free.copy(), ROUNDS
         start[3:6] *= ratio
     return brought(problem, start, surface, person.allowed, part, person.betas[side], rounds)
+
+
+def _no_deeper(fit: HandFit, side: str, head: Surface, person: Person) -> NDArray:
+    """(HAND_PARAMETERS,) the hand pressed in no deeper than the skin gives way, before all is made smooth."""
+    model, middle = hand_model(side), fit.vertices.mean(0)  # type: ignore[arg-type]
+    surface = Surface(fit.vertices, model.faces, model.wrist_rim)
+    _, offset = pressed(surface, head, person.allowed, 1.0, -middle / np.linalg.norm(middle))
+    parameters = fit.parameters.copy()
+    parameters[3:6] += offset
+    return parameters
 
 
 def state_of(touching: bool, probability: float) -> str:

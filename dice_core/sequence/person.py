@@ -7,11 +7,13 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from ..body.openbody import EYEBALL, IDENTITIES, SHAPES, HeadModel, head_model
 from ..fit.hand import SHAPE_MEAN, fit_hand
 from ..fit.head import POSE, Face, follow_head
 from ..fit.observed import detected, lifted
+from ..fit.placement import place_hand
 from ..interaction.distance import Surface
 from ..interaction.sheet import Flesh, Skin, allowed_press, flesh_of
 from ..landmarks.people import OCCLUDED
@@ -19,7 +21,8 @@ from ..types import SIDES, Camera
 from .folder import Arrays
 from .open_eyes import hand_of
 
-PORTRAITS = 7  # frames by which somebody is known
+PORTRAITS, TOUCHES = 7, 5  # frames by which somebody is known, and by which the size of hands that touch
+LIKELY = 0.5  # how much a hand looks like touching in those
 
 
 class Person:
@@ -53,7 +56,7 @@ class Person:
     @cached_property
     def allowed(self) -> NDArray:
         """(F,) metres that each of the head's faces may be pressed in."""
-        return allowed_press(self.model)
+        return allowed_press(self.model, self.model.outside[0])
 
     @cached_property
     def skin(self) -> Skin:
@@ -66,7 +69,11 @@ class Person:
 
     def surface(self, vertices: NDArray) -> Surface:
         """Of the posed head."""
-        return Surface(vertices, self.model.solid, self.model.neck_rim)
+        return Surface(vertices, *self.model.outside)
+
+    def posed(self, pose: NDArray) -> NDArray:
+        """(V, 3) the head in a pose (POSE + E,)."""
+        return Rotation.from_rotvec(pose[:3]).apply(self.still(pose[POSE:])) + pose[3:POSE]
 
     def eyes(self, vertices: NDArray) -> float:
         """Metres along the camera's axis to the eyes of the posed head."""
@@ -91,37 +98,42 @@ def acquainted(rows: list[Arrays], camera: Camera) -> Arrays:
              for row in rows if row["face_seen"]]  # fmt: skip
     identity = np.median([x[POSE : POSE + IDENTITIES] for x in heads], axis=0) if heads else np.zeros(IDENTITIES)
     person = Person(identity, {}, camera)
-    found: Arrays = {"head_identity": identity}
-    for side in SIDES:
-        fits = [betas for row in rows if (betas := _shape(person, row, side)) is not None]
-        found[f"hand_{side}_betas"] = np.median(fits, axis=0) if fits else SHAPE_MEAN.astype(float)
-    both = np.mean([found[f"hand_{side}_betas"] for side in SIDES if any(row[f"{side}_seen"] for row in rows)] or
-                   [SHAPE_MEAN], axis=0)  # fmt: skip
-    return found | {f"hand_{side}_betas": both for side in SIDES}  # nobody has two sizes of hands
+    shapes = [shape for row in rows for side in SIDES if (shape := _shape(person, row, side)) is not None]
+    told = [betas for betas, touches in shapes if touches] or [betas for betas, _ in shapes] or [SHAPE_MEAN]
+    # nobody has two sizes of hands
+    return {"head_identity": identity} | {f"hand_{side}_betas": np.median(told, axis=0) for side in SIDES}
 
 
-def _shape(person: Person, row: Arrays, side: str) -> NDArray | None:
+def _shape(person: Person, row: Arrays, side: str) -> tuple[NDArray, bool] | None:
+    """(SHAPES,) of a hand in a frame, and whether it touches: then its size is that which takes it to the skin, however
+    large the head is thought to be."""
     seen = hand_of(row, side)
     if seen is None:
         return None
     hand, glance = seen
-    eyes = None
+    vertices = None
     if row["face_seen"]:
         x, _ = follow_head(person.face, row["face_points"].astype(float), person.camera, weights(row))
-        eyes = float(x[5]) + person.model.mean[person.model.part == EYEBALL, 2].mean()
+        vertices = person.posed(x)
+    eyes = None if vertices is None else person.eyes(vertices)
     problem = (detected(hand, None, person.camera, eyes) if glance is None
                else lifted(hand, glance, person.camera, eyes))  # fmt: skip
-    return fit_hand(problem).parameters[6 : 6 + SHAPES]
+    fit, touches = fit_hand(problem), False
+    if vertices is not None and glance is not None and glance.touch > LIKELY:
+        placement = place_hand(problem, fit, person.surface(vertices), person.allowed, glance)
+        touches = placement.state == "touch"
+        fit = placement.fit if touches else fit
+    return fit.parameters[6 : 6 + SHAPES], touches
 
 
 def portraits(seen: Arrays) -> list[int]:
     """The best frames to know somebody by: spread over the clip, the face seen well and little covered, and for each
-    hand as many in which it is seen well.
+    hand as many in which it is seen well, and some in which it looks like touching.
 
     Parameters
     ----------
     seen
-        `..._seen`, `..._score` and `face_covered` of all frames.
+        `..._seen`, `..._score`, `..._glance_touch` and `face_covered` of all frames.
     """
     covered = seen["face_covered"].mean(1)
     chosen: set[int] = set()
@@ -130,4 +142,9 @@ def portraits(seen: Arrays) -> list[int]:
         for part in np.array_split(there, PORTRAITS):
             if len(part):
                 chosen.add(int(part[np.argmax(merit[part])]))
+    for side in SIDES:
+        looks = seen[f"{side}_glance_touch"]
+        for part in np.array_split(np.flatnonzero(looks > LIKELY), TOUCHES):
+            if len(part):
+                chosen.add(int(part[np.argmax(looks[part])]))
     return sorted(chosen)
