@@ -11,6 +11,7 @@ from ..interaction.distance import Surface
 LIGHT = 0.001  # metres that are pressed at least
 LIFTED = 0.01  # metres that a hand is brought back at most
 SPARED = 0.05  # of a hand's points in the skin that may be deeper than it gives way
+CLOSE = 0.015  # metres from the deepest point, within which more may come to be as deep
 ALIKE = 0.001  # metres from the deepest point, whose normals count together
 FARTHER = 3.0  # how much less certain a hand's distance is than its place in the picture
 FACING = 0.2  # length of the mean of unit normals, from which they face somewhere
@@ -38,10 +39,9 @@ def pressed(
     The hand, and the (3,) metres by which it was moved.
     """
     offset, nearer = np.zeros(3), LIFTED * share
-    for _ in range(ROUNDS):
-        nearest = head.near(hand).nearest
-        if not len(nearest.distance):
-            break
+    near = head.near(hand)
+    chosen, nearest = near.chosen, near.nearest
+    for _ in range(ROUNDS if len(chosen) else 0):
         depth = np.where(nearest.on_cap, 0.0, -nearest.distance)
         over = depth - share * np.append(allowed, np.zeros(nearest.face.max() + 1))[nearest.face]
         back = _back(depth, over, share)
@@ -51,10 +51,10 @@ def pressed(
             back = -brought
         if abs(back) <= TINY:
             break
-        chosen = head.near(hand).chosen[over > over.max() - ALIKE]
-        step = back * _way(hand.vertex_normals[chosen], to_camera)
-        hand, offset = hand.shifted(step), offset + step
-    return hand, offset
+        offset = offset + back * _way(hand.vertex_normals[chosen[over > over.max() - ALIKE]], to_camera)
+        chosen = chosen[depth > depth.max() - CLOSE]
+        nearest = head.nearest(hand.vertices[chosen] + offset)
+    return (hand.shifted(offset) if offset.any() else hand), offset
 
 
 def _back(depth: NDArray, over: NDArray, share: float) -> float:

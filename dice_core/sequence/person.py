@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from ..body.openbody import EYEBALL, IDENTITIES, SHAPES, HeadModel, head_model
-from ..fit.hand import SHAPE_MEAN, fit_hand
+from ..fit.hand import SHAPE_MEAN, HandFit, HandProblem, fit_hand
 from ..fit.head import POSE, Face, follow_head
 from ..fit.observed import detected, lifted
 from ..fit.placement import place_hand
@@ -22,6 +22,7 @@ from .folder import Arrays
 from .open_eyes import hand_of
 
 PORTRAITS, TOUCHES = 7, 5  # frames by which somebody is known, and by which the size of hands that touch
+BETAS = slice(6, 6 + SHAPES)
 LIKELY = 0.5  # how much a hand looks like touching in those
 
 
@@ -98,32 +99,37 @@ def acquainted(rows: list[Arrays], camera: Camera) -> Arrays:
              for row in rows if row["face_seen"]]  # fmt: skip
     identity = np.median([x[POSE : POSE + IDENTITIES] for x in heads], axis=0) if heads else np.zeros(IDENTITIES)
     person = Person(identity, {}, camera)
-    shapes = [shape for row in rows for side in SIDES if (shape := _shape(person, row, side)) is not None]
-    told = [betas for betas, touches in shapes if touches] or [betas for betas, _ in shapes] or [SHAPE_MEAN]
+    hands = [(row, side) for row in rows for side in SIDES if row[f"{side}_seen"]]
+    hands.sort(key=lambda one: -float(one[0][f"{one[1]}_glance_touch"]))
+    likely = [one for one in hands if one[0][f"{one[1]}_glance_touch"] > LIKELY][:TOUCHES]
+    told = [betas for one in likely if (betas := _touching_shape(person, *one)) is not None]
+    told = told or [_free(person, *one)[1].parameters[BETAS] for one in hands] or [SHAPE_MEAN]
     # nobody has two sizes of hands
     return {"head_identity": identity} | {f"hand_{side}_betas": np.median(told, axis=0) for side in SIDES}
 
 
-def _shape(person: Person, row: Arrays, side: str) -> tuple[NDArray, bool] | None:
-    """(SHAPES,) of a hand in a frame, and whether it touches: then its size is that which takes it to the skin, however
-    large the head is thought to be."""
-    seen = hand_of(row, side)
-    if seen is None:
+def _touching_shape(person: Person, row: Arrays, side: str) -> NDArray | None:
+    """(SHAPES,) of a hand that touches the face, if it does: as large as takes it to the skin, however large the head
+    is thought to be."""
+    problem, fit, vertices = _free(person, row, side)
+    if vertices is None:
         return None
-    hand, glance = seen
+    glance = hand_of(row, side)[1]  # type: ignore[index]
+    placement = place_hand(problem, fit, person.surface(vertices), person.allowed, glance)  # type: ignore[arg-type]
+    return placement.fit.parameters[BETAS] if placement.state == "touch" else None
+
+
+def _free(person: Person, row: Arrays, side: str) -> tuple[HandProblem, HandFit, NDArray | None]:
+    """A hand by itself, with its own size; and the (V, 3) vertices of the face, if that is seen."""
+    hand, glance = hand_of(row, side)  # type: ignore[misc]
     vertices = None
     if row["face_seen"]:
-        x, _ = follow_head(person.face, row["face_points"].astype(float), person.camera, weights(row))
-        vertices = person.posed(x)
+        pose, _ = follow_head(person.face, row["face_points"].astype(float), person.camera, weights(row))
+        vertices = person.posed(pose)
     eyes = None if vertices is None else person.eyes(vertices)
     problem = (detected(hand, None, person.camera, eyes) if glance is None
                else lifted(hand, glance, person.camera, eyes))  # fmt: skip
-    fit, touches = fit_hand(problem), False
-    if vertices is not None and glance is not None and glance.touch > LIKELY:
-        placement = place_hand(problem, fit, person.surface(vertices), person.allowed, glance)
-        touches = placement.state == "touch"
-        fit = placement.fit if touches else fit
-    return fit.parameters[6 : 6 + SHAPES], touches
+    return problem, fit_hand(problem), vertices
 
 
 def portraits(seen: Arrays) -> list[int]:

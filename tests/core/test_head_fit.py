@@ -212,8 +212,8 @@ def test_the_loss_and_its_derivatives():
 @pytest.mark.parametrize("seed", range(4))
 def test_followed_as_well_as_by_scipy(seed):
     """A head whose person is known, from the frame before: as low as scipy's solver (trust region reflective) gets,
-    with the same bounds. Measured within 0.1 %; it was far off while steps were cut at the bounds, and when a head turned
-    by five degrees from one frame to the next."""
+    with the same bounds. Measured within 0.1 %; it was far off while steps were cut at the bounds, and when a head
+    turned by five degrees from one frame to the next."""
     truth, before = known(seed, yaw=12, noise=2, person=0), known(seed, yaw=8, pitch=3, noise=2, person=0)
     face, weights = fit.Face(head_model(), np.zeros(IDENTITIES)), np.ones(478)
     start, _ = fit.follow_head(face, before.points, CAMERA, weights)
