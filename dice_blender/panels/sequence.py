@@ -11,7 +11,7 @@ from ..ops.chosen import chosen_sequence
 from ..ops.sequence import resumable
 from ..scene.timing import rate_of
 from ..sequence_job import SequenceJob
-from .widgets import draw_job, draw_text
+from .widgets import draw_text
 
 SAME = 0.005  # frames a second by which rates may differ
 LARGE = 11.0  # of an icon
@@ -75,8 +75,7 @@ class DICE_PT_sequence_strip(_Sequence, bpy.types.Panel):
 
 
 def _draw_running(layout: bpy.types.UILayout, job: SequenceJob) -> None:
-    """How far it is, and what it sees."""
-    draw_job(layout)
+    """What it sees; how far it is, the panel above says."""
     if job.count:
         told = iface("Frame {} of {}, {:.1f} frames a second") if job.fps else iface("Frame {} of {}")
         layout.label(text=told.format(job.frame, job.count, job.fps))

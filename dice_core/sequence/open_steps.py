@@ -27,7 +27,7 @@ class OpenSteps(InFolder):
     """See `Steps`."""
 
     order = ("identity", "fitted", "decided", "placed", MOTION, STATIC, FRAMES)
-    by_chunk = {"fitted": 0.40, "placed": 0.16, FRAMES: 0.44}  # and the share of the time that they take
+    by_chunk = {"fitted": 0.31, "placed": 0.31, FRAMES: 0.38}  # and the share of the time that they take
     depend_on_smoothing = (MOTION, STATIC, FRAMES)
 
     @cached_property

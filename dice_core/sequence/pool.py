@@ -56,6 +56,8 @@ class Pool:
             What went wrong in a chunk; WorkerDied when a process ended.
         """
         waiting = [start for start in starts if not self.folder.has(step, start)]
+        if not waiting:
+            return
         tell(0)
         if len(waiting) < 2 or self._room(len(waiting)) < 2:
             for number, start in enumerate(waiting, 1):

@@ -142,7 +142,9 @@ def test_smoothing_anew_is_as_if_captured_so(pipeline, movie: Path, folder: Path
     for part in smooth.parts:
         assert shaking(smooth, part) < 0.7 * shaking(rough, part)
     del rough
-    pipeline.smooth_sequence(again, 0.5)
+    told: list[float] = []
+    pipeline.smooth_sequence(again, 0.5, lambda stage, share: told.append(share))
+    assert told[0] == 0 and told == sorted(told) and 0.5 < told[-1] <= 1
     assert differences(everything(again), everything(folder)) == []
     with pytest.raises(DiceError, match="smoothing of 2"):
         pipeline.smooth_sequence(again, 2)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The screenshots of docs/guide.md, taken in Blender's window: `blender -P guide.py -- FOLDER PICTURE`.
+"""The screenshots of docs/guide.md, taken in Blender's window: `blender -P guide.py -- FOLDER PICTURE MOVIE`.
 
 tests/real_blender/test_guide.py plays it; with DICE_WRITE_DOCS=1 the pictures of the guide are written anew.
 """
@@ -16,7 +16,8 @@ sys.path.append(str(Path(__file__).parent))
 import driver  # noqa: E402
 
 NAME = "bl_ext.user_default.dice_capture"
-FOLDER, PICTURE = (Path(argument) for argument in sys.argv[sys.argv.index("--") + 1 :])
+FOLDER, PICTURE, MOVIE = (Path(argument) for argument in sys.argv[sys.argv.index("--") + 1 :])
+SEEN = 30  # frames until the picture of a running capture
 facts: dict = {}
 
 
@@ -59,6 +60,7 @@ def steps() -> driver.Steps:
     yield from press("bake_photo")
     yield from shot("texture")
     yield from rigged()
+    yield from moving()
     yield from crop()
     yield from preferences()
 
@@ -85,6 +87,27 @@ def rigged() -> driver.Steps:
     rig.pose.bones["head"].rotation_euler.x += 0.15
     yield 0.5
     yield from shot("rig")
+
+
+def moving() -> driver.Steps:
+    """Capture a movie clip, watched in the Movie Clip Editor."""
+    for item in list(bpy.data.objects):
+        bpy.data.objects.remove(item)
+    driver.area_of("VIEW_3D").type = "CLIP_EDITOR"
+    space = driver.area_of("CLIP_EDITOR").spaces.active
+    space.clip = bpy.data.movieclips.load(str(MOVIE))
+    space.show_region_ui = True
+    yield 0.5
+    yield from driver.open_tab("CLIP_EDITOR", "DICE")
+    yield from driver.find("bpy.ops.dice.capture_sequence(", kind="CLIP_EDITOR")
+    yield from driver.click()
+    jobs = sys.modules[f"{NAME}.dice_blender.jobs"].state
+    yield from driver.wait_for(lambda: getattr(jobs.job, "frame", 0) > SEEN)
+    yield from shot("sequence")
+    yield from driver.wait_for(idle)
+    facts["moving"] = sorted(item.name for item in bpy.context.scene.dice.result.objects)
+    driver.area_of("CLIP_EDITOR").type = "VIEW_3D"
+    yield 0.5
 
 
 def crop() -> driver.Steps:
