@@ -129,10 +129,10 @@ def _from_nothing(report: Progress) -> Progress:
     """The same, told of what is done since it was first told."""
     first: float | None = None
 
-    def tell(stage: str, share: float) -> None:
+    def tell(stage: str, fraction: float) -> None:
         nonlocal first
-        first = share if first is None else first
-        report(stage, (share - first) / max(1 - first, 1e-9))
+        first = fraction if first is None else first
+        report(stage, (fraction - first) / max(1 - first, 1e-9))
 
     return tell
 
