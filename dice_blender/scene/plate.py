@@ -11,7 +11,7 @@ import bpy
 import numpy as np
 
 from ...dice_core.media import KINDS
-from ...dice_core.result.sequence import Info
+from ...dice_core.result.sequence_info import Info
 from . import curves, naming
 from .cache_mesh import stored_path
 from .footage import numbered

@@ -9,7 +9,8 @@ from pathlib import Path
 import bpy
 
 from ...dice_core.errors import DiceError
-from ...dice_core.result.sequence import CAPTURE, Sequence
+from ...dice_core.result.sequence import Sequence
+from ...dice_core.result.sequence_info import CAPTURE
 from ..compat import node_input
 from . import naming
 from .build import parts

@@ -11,7 +11,8 @@ from typing import Any
 
 from ..errors import DiceError
 from ..files import atomic
-from ..result.sequence import CAPTURE, Sequence
+from ..result.sequence import Sequence
+from ..result.sequence_info import CAPTURE
 from ..result.store import load
 from ..types import Capture
 from .comparison import RULES, Case, compare

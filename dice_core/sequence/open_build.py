@@ -3,11 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from ..body.openbody import POSE as ANGLES
 from ..body.openbody import hand_model
@@ -15,86 +12,17 @@ from ..body.openbones import hand_skeleton, head_skeleton
 from ..fit.head import POSE
 from ..interaction.contact import mutual_contact
 from ..interaction.deform import given_way
-from ..interaction.distance import Surface
 from ..result.smooth import held
 from ..types import Side
 from .folder import Arrays
 from .open_press import pressed
+from .open_scene import Hand, Scene, hand_in
 from .open_touch import state_of
 from .person import Person
 
 SURE = 0.5  # weight from which a hand presses
 LEFT = 0.0012  # metres of penetration that may remain
 RANKING = ("touch", "unsure", "no-touch")
-
-
-@dataclass
-class Hand:
-    """A hand of one frame.
-
-    Attributes
-    ----------
-    parameters
-        See `HandModel`, in camera space.
-    surface, joints
-        Of the mesh, and (21, 3) metres, as the head at rest sees them.
-    weight
-        0..1, how much its contact counts.
-    """
-
-    side: Side
-    parameters: NDArray
-    surface: Surface
-    joints: NDArray
-    weight: float
-
-    @property
-    def vertices(self) -> NDArray:
-        """(V, 3) metres."""
-        return self.surface.vertices
-
-
-@dataclass(frozen=True)
-class Scene:
-    """A frame as the head at rest sees it: there its skin is known (`Person.skin`).
-
-    Attributes
-    ----------
-    still, surface
-        (V, 3) metres, the head with its expression.
-    turn, transl
-        From there to camera space.
-    """
-
-    person: Person
-    still: NDArray
-    surface: Surface
-    turn: Rotation
-    transl: NDArray
-
-    @classmethod
-    def of(cls, person: Person, pose: NDArray) -> Scene:
-        still = person.still(pose[POSE:])
-        return cls(person, still, person.surface(still), Rotation.from_rotvec(pose[:3]), pose[3:POSE])
-
-    def out(self, points: NDArray) -> NDArray:
-        """(N, 3) to camera space."""
-        return self.turn.apply(points) + self.transl
-
-    def into(self, points: NDArray) -> NDArray:
-        """(N, 3) from camera space."""
-        return self.turn.inv().apply(points - self.transl)
-
-    def to_camera(self, hand: Hand) -> NDArray:
-        """(3,) the unit vector from a hand to the camera."""
-        away = self.into(np.zeros((1, 3)))[0] - hand.vertices.mean(0)
-        return away / np.linalg.norm(away)
-
-    def shift(self, hand: Hand, offset: NDArray) -> None:
-        """Move a hand by (3,) metres, as the head at rest sees them."""
-        hand.parameters = hand.parameters.copy()
-        hand.parameters[3:6] += self.turn.apply(offset)
-        hand.surface, hand.joints = hand.surface.shifted(offset), hand.joints + offset
 
 
 def built(motion: Arrays, frames: range, person: Person, sides: list[Side]) -> Arrays:
@@ -140,7 +68,7 @@ def _of_hand(found: Arrays, side: Side) -> Arrays:
 def _frame(row: Arrays, person: Person, sides: list[Side]) -> Arrays:
     """Of one frame by itself; hands only as far as they are seen."""
     scene = Scene.of(person, row["head_pose"]) if row["head_pose"][5] > 0 else None
-    hands = [_hand(row, side, scene) for side in sides if row[f"{side}_seen"]]
+    hands = [hand_in(scene, row, side) for side in sides if row[f"{side}_seen"]]
     found: Arrays = {f"quality_{name}_mm": np.array(0, np.float32) for name in ("pressed", "penetration")}
     contacts = {hand.side: np.zeros(len(hand.vertices), np.float32) for hand in hands}
     if scene is not None:
@@ -163,16 +91,6 @@ def _frame(row: Arrays, person: Person, sides: list[Side]) -> Arrays:
     return found | _contact_state(row, sides, scene is not None)
 
 
-def _hand(row: Arrays, side: Side, scene: Scene | None) -> Hand:
-    parameters = row[f"{side}_parameters"]
-    vertices, joints = (points[0] for points in hand_model(side).pose(parameters[None]))
-    weight = float(row[f"{side}_weight"]) if row["head_seen"] else 0.0
-    if scene is not None:
-        vertices, joints = scene.into(vertices), scene.into(joints)
-    model = hand_model(side)
-    return Hand(side, parameters, Surface(vertices, model.faces, model.wrist_rim), joints, weight)
-
-
 def _deformed(scene: Scene, hands: list[Hand], found: Arrays) -> NDArray:
     """(V, 3) how the skin gives way; a hand that is still in it then backs off that far."""
     pushing = [hand for hand in hands if hand.weight >= SURE]
@@ -182,7 +100,7 @@ def _deformed(scene: Scene, hands: list[Hand], found: Arrays) -> NDArray:
     person, surfaces = scene.person, [hand.surface for hand in pushing]
     displaced, left = given_way(person.flesh, scene.still, scene.surface, surfaces, person.skin)
     if displaced.any():
-        pressed = max(_deepest(scene.surface, hand) for hand in pushing)
+        pressed = max(_deepest(scene, hand) for hand in pushing)
         found["quality_pressed_mm"] = np.array(1000 * pressed, np.float32)
         if left > LEFT:
             for hand in pushing:
@@ -191,8 +109,8 @@ def _deformed(scene: Scene, hands: list[Hand], found: Arrays) -> NDArray:
     return displaced.astype(float)
 
 
-def _deepest(surface: Surface, hand: Hand) -> float:
-    nearest = surface.near(hand.surface).nearest
+def _deepest(scene: Scene, hand: Hand) -> float:
+    nearest = scene.surface.near(hand.surface).nearest
     return float(np.maximum(-nearest.distance[~nearest.on_cap], 0).max(initial=0.0))
 
 

@@ -18,7 +18,8 @@ from dice_core.errors import DiceError
 from dice_core.result import caches, store
 from dice_core.result.caches import CacheFile
 from dice_core.result.keys import Keys, reduced
-from dice_core.result.sequence import Sequence, read_info
+from dice_core.result.sequence import Sequence
+from dice_core.result.sequence_info import read_info
 from tools.made_up_sequence import write
 
 COUNT, START, GAP = 70, 12, (30, 37)
