@@ -55,10 +55,12 @@ class Job(Protocol):
 
 @dataclass
 class State:
-    """The running job, since when, and what the user should know about the last one: its error, or news."""
+    """The running job, since when and from which fraction on, and what the user should know about the last one: its
+    error, or news."""
 
     job: Job | None = None
     began: float = 0.0
+    done_before: float | None = None
     notice: DiceError | str | None = None
 
 
@@ -68,7 +70,7 @@ state = State()
 def start(job: Job) -> None:
     """Run a job. Check `state.job` first: there is one at a time."""
     assert state.job is None
-    state.job, state.began, state.notice = job, time.monotonic(), None
+    state.job, state.began, state.done_before, state.notice = job, time.monotonic(), None, None
     if not bpy.app.timers.is_registered(tick):
         bpy.app.timers.register(tick, first_interval=TICK, persistent=True)
     redraw()
@@ -76,10 +78,12 @@ def start(job: Job) -> None:
 
 def seconds_left() -> float | None:
     """How long the running job will take if it goes on as it did; None while nobody can say."""
-    if state.job is None or state.job.cancelling or state.job.fraction < FORESEEABLE:
+    if state.job is None or state.job.cancelling:
         return None
-    seconds = time.monotonic() - state.began
-    left = seconds * (1 / state.job.fraction - 1)
+    seconds, done = time.monotonic() - state.began, state.job.fraction - (state.done_before or 0.0)
+    if done < FORESEEABLE:
+        return None
+    left = seconds * (1 - state.job.fraction) / done
     return left if seconds + left > WORTH_TELLING else None
 
 
@@ -119,6 +123,8 @@ def tick() -> float | None:
     seen = job.stage, job.fraction
     try:
         done = job.advance()
+        if state.done_before is None and job.fraction > 0:
+            state.began, state.done_before = time.monotonic(), job.fraction  # what is resumed does not begin at nothing
     except DiceError as error:
         done, state.notice = True, error
     except Exception as error:  # Blender drops a timer that raises: the job would seem to run for ever

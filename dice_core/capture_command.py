@@ -73,7 +73,8 @@ def _describe_moving(moving: argparse._ArgumentGroup) -> None:
     moving.add_argument("--end", type=int, metavar="N", help="the last frame (default: the movie's last one)")
     moving.add_argument("--rate", type=float, metavar="FPS", help="frames a second of pictures (default: 24)")
     moving.add_argument("--smoothing", type=float, metavar="S", help="0 (none) to 1 (default: 0.5)")
-    moving.add_argument("--resume", action="store_true", help="go on with what the output folder holds")
+    begun = "go on with what the output folder holds, smoothed as it was begun"
+    moving.add_argument("--resume", action="store_true", help=begun)
 
 
 def _crop(text: str) -> Crop:
@@ -108,7 +109,8 @@ def run(options: argparse.Namespace) -> int:
     still = options.photo.suffix.lower() in KINDS and not options.photo.is_dir()
     moving = not still and options.frame is None
     for name in OF_PICTURES if moving else OF_MOVING:
-        if getattr(options, name) not in (None, False):
+        value = getattr(options, name)
+        if value is not None and value is not False:
             options.wrong(f"--{name} belongs to {'one picture' if moving else 'moving pictures'}")
     if moving and options.body_layer != "own":
         options.wrong("--body-layer belongs to one picture")

@@ -25,6 +25,20 @@ UNREADABLE = (
 )  # fmt: skip
 
 
+def sync(folder: Path) -> None:
+    """Let the names of a folder's files be on the disk, where the system can."""
+    try:
+        opened = os.open(folder, os.O_RDONLY)
+    except OSError:  # Windows opens no folders
+        return
+    try:
+        os.fsync(opened)
+    except OSError:
+        pass
+    finally:
+        os.close(opened)
+
+
 class atomic:
     """`with atomic(path) as temporary`: a sibling file to write, renamed to `path` when the block succeeds."""
 

@@ -167,7 +167,7 @@ class _Problem:
             off = (self.project(x) - self.points) * self.gain[:, None]
             by = self._moved(x, POSE)[0].reshape(-1, POSE)
             step = np.linalg.solve(by.T @ by, by.T @ off.T.ravel())
-            if step[5] > 0.5 * x[5]:  # astray
+            if abs(step[5]) > 0.5 * x[5]:  # astray
                 break
             x[:POSE] -= step
         return x

@@ -26,7 +26,7 @@ REACH = 0.05  # metres from the pressed skin that may move along
 Pushes: TypeAlias = tuple[sparse.csr_matrix, NDArray, NDArray]  # what is pushed, unit vectors along which, metres
 DEEPEST = 0.03  # metres: a point deeper than this is on the far side of something
 WATCHED = 0.006  # metres before the skin from which a hand's points cannot come to be inside
-CLOSE = 0.02  # metres from the skin of a hand's vertices about which more points are looked at
+CLOSE = 0.02  # metres before the skin of a hand's vertices about which more points are looked at
 NEAR = 0.002  # metres from a hand within which skin is watched, so that it does not move into it
 ROUNDS = 4
 OPPOSITE = -0.1  # cosine between the normals of surfaces that face each other
@@ -87,7 +87,7 @@ def given_way(
     pushed = np.zeros((len(region), 3)) if skin is None else skin.pushed[region]
     moved = _capped(sheet.settled(pushed), limit) if pushed.any() else pushed
     surface = Surface(vertices, sheet.skin_faces)
-    best, least = np.zeros_like(pushed), np.inf
+    best, least = (pushed, moved), np.inf
     known: list[Pushes] = []
     for number in range(ROUNDS + 1):
         current = vertices.copy()
@@ -98,15 +98,15 @@ def given_way(
         deepest = -float(distance.min(initial=0))
         fresh = number > 0 or not pushed.any()  # what was pushed in the frame before may be too much now
         if fresh and deepest < least:  # folded skin can turn over: the best of all rounds counts
-            best, least = moved, deepest
-        if fresh and deepest < TOLERANCE:
+            best, least = (pushed, moved), deepest
+        if number == ROUNDS or (fresh and deepest < TOLERANCE):
             break
         known.append((rows, normals, (normals * (rows @ pushed)).sum(1) - distance))
         pushed = _capped(_push(sheet, *_together(known)), limit)
         moved = _capped(sheet.settled(pushed), limit)
-    result[region] = best
+    result[region] = best[1]
     if skin is not None:
-        skin.remember(region, pushed)
+        skin.remember(region, best[0])
     return result.astype(np.float32), least
 
 
@@ -114,7 +114,7 @@ def near_points(head: Surface, hand: Surface) -> tuple[NDArray, NDArray, Nearest
     """Of `dense` those that may matter, and the head's nearest points: centres of faces only where the hand is at the
     skin."""
     near = head.near(hand)
-    close = np.abs(near.nearest.distance) < CLOSE
+    close = (near.nearest.distance < CLOSE) & (near.nearest.distance > -DEEPEST)
     vertices = near.chosen[close]
     at_skin = np.zeros(len(hand.vertices), bool)
     at_skin[vertices] = True

@@ -64,7 +64,7 @@ class Surface:
     vertices, faces
         (V, 3) metres, (F, 3), wound so that normals point outward.
     rim
-        Vertex loop of the one hole (neck or wrist), or a list of loops, closed here by fans so that inside and outside
+        Vertex loop of the one hole, as at the wrist, or a list of loops, closed here by fans so that inside and outside
         are defined. None for a closed mesh, or for a patch of one, which has no inside but near itself.
     """
 

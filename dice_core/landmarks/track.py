@@ -22,6 +22,7 @@ HAND_SEARCH, HIDDEN_SEARCH = 0.15, 1.0  # seconds between two searches for hands
 MEMORY = 0.5  # seconds over which it is made up which hand one is
 CERTAIN, SETTLED = 0.9, 0.3  # when it is certain for so many seconds, it stays that hand
 GROWTH = 1.5  # sizes a second by which somebody lost may have moved
+STEADY = 0.25  # sizes: who was known to be so near a moment ago is still who they were, wherever that is
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ class Tracker:
             known = min(self.others, key=lambda one: float(np.linalg.norm(one.center - box.center)), default=None)
             apart = np.inf if known is None else float(np.linalg.norm(known.center - box.center)) / known.size
             away = float(np.linalg.norm(box.center - last)) / size
-            if apart < min(1 + GROWTH * step, away):
+            if apart < max(STEADY, min(1 + GROWTH * step, away)):
                 others.append(Other(box.center, float(box.size.max())))
             elif away < JUMP + GROWTH * self.lost:
                 own.append((away, box))

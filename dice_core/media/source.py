@@ -50,9 +50,14 @@ def open_source(paths: Sequence[str | Path], rate: float = 0.0) -> Source:
             if path.suffix.lower() not in KINDS:
                 raise MediaError(f"{path.name} is no picture.", "Choose one movie, or pictures only.")
         return Pictures(named[0].name, files, rate)
-    if os.path.isdir(named[0]):
-        return folder(named[0], rate)
-    return series(named[0], rate) if named[0].suffix.lower() in KINDS else Movie(named[0])
+    if not is_pictures(paths):
+        return Movie(named[0])
+    return folder(named[0], rate) if os.path.isdir(named[0]) else series(named[0], rate)
+
+
+def is_pictures(paths: Sequence[str | Path]) -> bool:
+    """Whether what `open_source` takes are pictures, which have no rate of their own."""
+    return len(paths) > 1 or os.path.isdir(paths[0]) or Path(paths[0]).suffix.lower() in KINDS
 
 
 def ahead(frames: Iterator[Frame | Gap], depth: int = 8) -> Iterator[Frame | Gap]:

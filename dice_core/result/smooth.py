@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 PADDING = 1.0  # seconds by which a movement is continued at its ends, so that the filter has settled there
-APART = 0.25  # seconds: what is lost for longer begins anew
+APART = 0.25  # seconds: what is lost for longer, and for more than a frame, begins anew
 
 
 class OneEuro:
@@ -93,7 +93,8 @@ def smooth(
     there = np.flatnonzero(seen)
     if not len(there):
         return smoothed
-    for run in np.split(there, np.flatnonzero(np.diff(times[there]) > APART) + 1):
+    apart = max(APART, 1.5 * float(np.diff(times).min(initial=np.inf))) if len(times) > 1 else APART
+    for run in np.split(there, np.flatnonzero(np.diff(times[there]) > apart) + 1):
         if len(run) > 1 and np.isfinite(min_cutoff):
             smoothed[run] = zero_lag(times[run], smoothed[run], min_cutoff, beta, together)
     return smoothed[held(seen)]

@@ -54,6 +54,11 @@ class Folder:
             raise DiceError(f"{self.path} was written by a newer version.", "Update the extension.")
         return facts
 
+    @property
+    def empty(self) -> bool:
+        """Whether no step has left anything."""
+        return all(path.name.startswith(".") for pattern in ("*.npz", "*/*.npz") for path in self.path.glob(pattern))
+
     def note(self, **facts: Any) -> None:
         """Write facts beside those that are there."""
         with atomic(self.path / FACTS) as temporary:
@@ -126,12 +131,13 @@ class Folder:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            with open(self.path / LOCK, "ab") as file:
-                if not _lock(file.fileno()):
-                    raise DiceError(f"Another process works in {self.path}.", "Wait for it, or choose another folder.")
-                yield
+            file = open(self.path / LOCK, "ab")  # noqa: SIM115
         except OSError as error:
             raise DiceError(f"Cannot write to {self.path} ({error.strerror}).", "Choose another folder.") from error
+        with file:
+            if not _lock(file.fileno()):
+                raise DiceError(f"Another process works in {self.path}.", "Wait for it, or choose another folder.")
+            yield
 
     def mend(self) -> None:
         """Remove files that a power cut left broken, and those that were never finished."""

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..errors import DiceError
-from ..media.source import open_source
+from ..files import sync
+from ..media.source import is_pictures, open_source
 from ..types import Crop, Progress, silent
 from .folder import CHUNK, Folder
 from .looking import LOOKING, Glimpses, add_notes, look_at_all, unseen
@@ -25,7 +26,7 @@ from .steps import Eyes, Steps, steps_of
 LOOK_SHARE = {"open": 0.35, "dice": 0.9}  # of the time, that looking takes
 CACHES = "*.pc2.partial"
 OTHER = {"source": "another path", "engine": "another engine", "start": "another range", "end": "another range",
-         "settings": "other settings"}  # fmt: skip
+         "rate": "another rate", "settings": "other settings"}  # fmt: skip
 
 
 class EyesFor(Protocol):
@@ -77,7 +78,7 @@ def capture_sequence(
     folder = Folder(output)
     with folder.locked():
         facts = folder.facts
-        if facts and not facts["complete"] and not folder.has("seen", 0):
+        if facts and not facts["complete"] and folder.empty:
             facts = {}  # what never began does not count
         named = [os.path.abspath(path) if str(path) else "" for path in paths]
         asked = {"engine": settings.engine, "start": start, "end": end, "settings": _plain(settings)}
@@ -89,7 +90,7 @@ def capture_sequence(
         elif not resume:
             raise DiceError(f"{output} holds a sequence already.", "Resume it (--resume), or choose another folder.")
         else:
-            _check_same(facts, asked, named)
+            _check_same(facts, asked, named, rate)
         if not facts["complete"]:
             folder.mend()
             _look(folder, eyes, report, glimpses)
@@ -103,14 +104,15 @@ def smooth_sequence(output: Path, smoothing: float, report: Progress = silent) -
     Parameters
     ----------
     output
-        The folder of a complete sequence, or of one whose smoothing was interrupted.
+        The folder of a complete sequence, or of one that was interrupted after all frames were looked at: that is
+        completed.
     smoothing
         0..1.
 
     Raises
     ------
     DiceError
-        When there is none, or it was never completed.
+        When there is none, or not all of its frames were looked at.
     """
     _check(smoothing)
     folder = Folder(output)
@@ -144,10 +146,12 @@ def _check(smoothing: float, start: int = 0, end: int | None = None) -> None:
         raise DiceError(f"There are no frames from {start} to {end}.", "The first frame is 0; choose a later end.")
 
 
-def _check_same(facts: dict[str, Any], asked: dict[str, Any], paths: list[str]) -> None:
+def _check_same(facts: dict[str, Any], asked: dict[str, Any], paths: list[str], rate: float) -> None:
     """Raises DiceError when a folder holds something else than what is asked for; its smoothing may differ."""
     there = facts | {"settings": facts["settings"] | {"smoothing": asked["settings"]["smoothing"]}}
     different = [name for name, value in asked.items() if there[name] != value]
+    if rate and is_pictures(paths) and abs(rate - facts["rate"]) > 1e-6:
+        different = ["rate"]
     if facts["source"]["paths"] != paths:
         different = ["source"]
     if different:
@@ -230,7 +234,10 @@ def _finish(folder: Folder, steps: Steps) -> None:
     gaps = int(folder.together("seen", steps.count, ["gap"])["gap"].sum())
     lost = [f"{gaps} frames could not be read; the last pose is held there."] if gaps else []
     add_notes(folder, [*lost, *steps.notes()])
-    folder.note(complete=True)
+    sync(folder.path)  # the caches' names, before it is said that they are there
+    static = folder.load("static")
+    known = {key.removeprefix("params_"): value.tolist() for key, value in static.items() if key.startswith("params_")}
+    folder.note(complete=True, identity=known)
 
 
 def _took(folder: Folder, step: str, began: float, **facts: Any) -> None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..errors import MediaError
 from ..media.base import Gap, Source
 from ..media.source import ahead
+from ..result.smooth import OneEuro
 from ..types import SIDES, Frame, Progress
 from .folder import CHUNK, Arrays, Folder
 from .steps import Eyes
@@ -23,6 +24,7 @@ LOOKING = "looking"
 STATE = "state_"
 EVERY = 0.5  # seconds between two glimpses
 WIDTH = 320  # pixels of a glimpse
+MIN_CUTOFF, BETA = 2.0, 0.02  # Hz, and Hz per pixel a second, of the landmarks in it
 MARKS = slice(0, 468, 6)
 FINGERS = [[0, *range(1 + 4 * finger, 5 + 4 * finger)] for finger in range(5)]
 COLOURS = {"face": (255, 255, 255), "right": (255, 170, 60), "left": (90, 200, 255)}
@@ -46,7 +48,7 @@ def look_at_all(folder: Folder, source: Source, eyes: Eyes, report: Progress, sh
         eyes.restore({key.removeprefix(STATE): value for key, value in before.items() if key.startswith(STATE)})
         if len(before["face_seen"]) < CHUNK:  # the end was seen, but not noted
             return position - CHUNK + len(before["face_seen"])
-    meter = _Meter(glimpses, total)
+    meter = _Meter(glimpses, total, source.rate)
     rows: list[Arrays] = []
     reading = cast("Generator[Frame | Gap]", ahead(_rest(source, first, position, last)))
     with closing(reading) as frames:
@@ -110,19 +112,35 @@ def unseen(name: str) -> MediaError:
 class _Meter:
     """Counts frames a second, and draws glimpses."""
 
-    def __init__(self, glimpses: Glimpses | None, total: int) -> None:
-        self.glimpses, self.total = glimpses, total
+    def __init__(self, glimpses: Glimpses | None, total: int, rate: float) -> None:
+        self.glimpses, self.total, self.rate = glimpses, total, rate
+        self.filters: dict[str, OneEuro] = {}
         self.began = self.shown = time.perf_counter()
         self.count = 0
 
     def __call__(self, position: int, item: Frame | Gap, row: Arrays) -> None:
         self.count += 1
+        if self.glimpses is None:
+            return
         now = time.perf_counter()
-        if self.glimpses is None or now - self.shown < EVERY:
+        calm = self._calmed(position / self.rate, row)
+        if now - self.shown < EVERY:
             return
         self.shown = now
-        picture = None if isinstance(item, Gap) else glimpse(item, row)
+        picture = None if isinstance(item, Gap) else glimpse(item, calm)
         self.glimpses(position, self.total, self.count / (now - self.began), picture)
+
+
+    def _calmed(self, second: float, row: Arrays) -> Arrays:
+        """The row with its landmarks filtered as they come: what is shown does not tremble."""
+        calm = dict(row)
+        for name in ("face", *SIDES):
+            if not row.get(f"{name}_seen", False):
+                self.filters.pop(name, None)
+            elif f"{name}_points" in row:
+                euro = self.filters.setdefault(name, OneEuro(MIN_CUTOFF, BETA))
+                calm[f"{name}_points"] = euro(second, row[f"{name}_points"])
+        return calm
 
 
 def glimpse(frame: Frame, row: Arrays) -> NDArray[np.uint8]:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,6 +14,7 @@ from ..body.openbones import hand_skeleton, head_skeleton
 from ..fit.head import POSE
 from ..interaction.contact import mutual_contact
 from ..interaction.deform import given_way
+from ..interaction.distance import Surface
 from ..result.smooth import held
 from ..types import Side
 from .folder import Arrays
@@ -22,6 +25,7 @@ from .person import Person
 
 SURE = 0.5  # weight from which a hand presses
 LEFT = 0.0012  # metres of penetration that may remain
+CLOSE = 0.015  # metres before the skin, within which it may come out to meet a hand
 RANKING = ("touch", "unsure", "no-touch")
 
 
@@ -69,7 +73,7 @@ def _frame(row: Arrays, person: Person, sides: list[Side]) -> Arrays:
     """Of one frame by itself; hands only as far as they are seen."""
     scene = Scene.of(person, row["head_pose"]) if row["head_pose"][5] > 0 else None
     hands = [hand_in(scene, row, side) for side in sides if row[f"{side}_seen"]]
-    found: Arrays = {f"quality_{name}_mm": np.array(0, np.float32) for name in ("pressed", "penetration")}
+    found: Arrays = dict.fromkeys(("quality_pressed_mm", "quality_penetration_mm"), np.array(0, np.float32))
     contacts = {hand.side: np.zeros(len(hand.vertices), np.float32) for hand in hands}
     if scene is not None:
         for hand in hands:
@@ -92,25 +96,36 @@ def _frame(row: Arrays, person: Person, sides: list[Side]) -> Arrays:
 
 
 def _deformed(scene: Scene, hands: list[Hand], found: Arrays) -> NDArray:
-    """(V, 3) how the skin gives way; a hand that is still in it then backs off that far."""
+    """(V, 3) how the skin gives way to hands that press; one that is still in it then backs off."""
     pushing = [hand for hand in hands if hand.weight >= SURE]
-    if not pushing:
-        scene.person.skin.forget()
-        return np.zeros_like(scene.still)
-    person, surfaces = scene.person, [hand.surface for hand in pushing]
-    displaced, left = given_way(person.flesh, scene.still, scene.surface, surfaces, person.skin)
+    person, displaced, surface = scene.person, np.zeros_like(scene.still), scene.surface
+    if pushing:
+        surfaces = [hand.surface for hand in pushing]
+        displaced = given_way(person.flesh, scene.still, surface, surfaces, person.skin)[0].astype(float)
     if displaced.any():
-        pressed = max(_deepest(scene, hand) for hand in pushing)
-        found["quality_pressed_mm"] = np.array(1000 * pressed, np.float32)
-        if left > LEFT:
-            for hand in pushing:
-                scene.shift(hand, (left - LEFT / 2) * scene.to_camera(hand))
-        found["quality_penetration_mm"] = np.array(1000 * (LEFT / 2 if left > LEFT else left), np.float32)
-    return displaced.astype(float)
+        found["quality_pressed_mm"] = _millimetres(_deepest(surface, scene, hand) for hand in pushing)
+        surface = person.surface(scene.still + displaced)
+        for hand in pushing:
+            if _deepest(surface, scene, hand) > LEFT:
+                there, offset = pressed(hand.surface, surface, person.allowed, 0.0, scene.to_camera(hand))
+                scene.shift(hand, offset)
+                hand.surface = there
+    else:
+        person.skin.forget()
+    found["quality_penetration_mm"] = _millimetres(_deepest(surface, scene, hand) for hand in hands)
+    return displaced
 
 
-def _deepest(scene: Scene, hand: Hand) -> float:
-    nearest = scene.surface.near(hand.surface).nearest
+def _millimetres(depths: Iterable[float]) -> NDArray[np.float32]:
+    return np.array(1000 * max(depths, default=0.0), np.float32)
+
+
+def _deepest(surface: Surface, scene: Scene, hand: Hand) -> float:
+    """Metres that a hand is in the head as it was, or as it is deformed."""
+    near = scene.surface.near(hand.surface)
+    nearest = near.nearest[near.nearest.distance < CLOSE]
+    if surface is not scene.surface:
+        nearest = surface.nearest(hand.vertices[near.chosen[near.nearest.distance < CLOSE]])
     return float(np.maximum(-nearest.distance[~nearest.on_cap], 0).max(initial=0.0))
 
 

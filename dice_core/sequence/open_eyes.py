@@ -41,7 +41,7 @@ class OpenEyes:
         self.blank, self.notes = blank, ()
 
     def look(self, frame: Frame, step: float) -> Arrays:
-        """What is in the next frame, `step` seconds later: one row of `BLANK`."""
+        """What is in the next frame, `step` seconds later: one row, as `blank` has them."""
         face, seen = self.tracker(frame, step)
         row = blank()
         if face is not None:

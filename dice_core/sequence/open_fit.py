@@ -95,6 +95,9 @@ def _head(row: Arrays, person: Person, before: Before) -> Arrays:
     pose, errors = follow_head(person.face, points, person.camera, weights(row), before.head)
     if before.head is not None and 100 * np.median(errors) > LOST_HEAD * width:
         pose, errors = follow_head(person.face, points, person.camera, weights(row))
+    if 100 * np.median(errors) > LOST_HEAD * width:
+        before.head = None
+        return {}
     before.head, before.vertices = pose, person.posed(pose)
     return {"head_pose": pose, "head_error": np.array(100 * np.median(errors) / width)}
 

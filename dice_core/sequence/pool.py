@@ -105,10 +105,8 @@ def _attend(process: subprocess.Popen[str], step: str, orders: queue.SimpleQueue
             process.stdin.write(json.dumps({"step": step, "start": start}) + "\n")  # type: ignore[union-attr]
             process.stdin.flush()  # type: ignore[union-attr]
             line = process.stdout.readline()  # type: ignore[union-attr]
-        except (OSError, ValueError):
-            line = ""
-        if not line:
+            answer = json.loads(line)
+        except (OSError, ValueError):  # it ended, or something else wrote to where it answers
             answers.put(WorkerDied("A process of the capture ended.", "Resume the capture: finished frames are kept."))
             return
-        answer = json.loads(line)
         answers.put(KINDS[answer["kind"]](answer["message"], answer["remedy"]) if answer else None)

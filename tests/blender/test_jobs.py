@@ -336,6 +336,21 @@ def test_the_time_that_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     assert jobs.seconds_left() is None  # soon done
 
 
+def test_what_was_resumed_takes_as_long_as_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It begins at 60 %; after a minute it is at 70 %: three more to go, not half a one."""
+    job = SimpleNamespace(fraction=0.0, cancelling=False, stage="", advance=lambda: False)
+    monkeypatch.setattr(jobs.state, "job", job)
+    monkeypatch.setattr(jobs.state, "done_before", None)
+    jobs.tick()
+    assert jobs.state.done_before is None
+    job.fraction = 0.6
+    jobs.tick()
+    job.fraction = 0.7
+    jobs.tick()
+    monkeypatch.setattr(jobs.state, "began", jobs.state.began - 60)
+    assert jobs.seconds_left() == pytest.approx(180, abs=2)
+
+
 @pytest.mark.parametrize(("seconds", "text"), [(0.2, "1 s"), (59, "59 s"), (61, "1 min"), (4830, "1 h 20 min")])
 def test_durations_in_words(seconds: float, text: str) -> None:
     assert widgets.duration(seconds) == text

@@ -115,12 +115,10 @@ def test_who_leaves_is_not_taken_for_who_stays() -> None:
     for _ in range(15):
         tracker(FRAME, STEP)
     chosen = stage.faces_there.pop(0)
-    for _ in range(48):
-        stage.faces_there[0].x -= 4  # even where the first one was
-        assert tracker(FRAME, STEP)[0] is None
-    for _ in range(48):
-        stage.faces_there[0].x += 4
-        assert tracker(FRAME, STEP)[0] is None
+    for step in (-4, 4):
+        for _ in range(70):
+            stage.faces_there[0].x += step  # even through where the first one was
+            assert tracker(FRAME, STEP)[0] is None
     chosen.x = 240
     stage.faces_there.append(chosen)
     found, _ = tracker(FRAME, STEP)
