@@ -25,7 +25,7 @@ from .person import Person
 
 SURE = 0.5  # weight from which a hand presses
 LEFT = 0.0012  # metres of penetration that may remain
-CLOSE = 0.015  # metres before the skin, within which it may come out to meet a hand
+CLOSE, AROUND = 0.015, 0.02  # metres before the skin, in which it may meet a hand; of skin about those points
 RANKING = ("touch", "unsure", "no-touch")
 
 
@@ -79,9 +79,9 @@ def _frame(row: Arrays, person: Person, sides: list[Side]) -> Arrays:
         for hand in hands:
             if row["head_seen"]:
                 share = float(np.clip(2 * hand.weight - 1, 0, 1))
-                there, offset = pressed(hand.surface, scene.surface, person.allowed, share, scene.to_camera(hand))
-                scene.shift(hand, offset)
-                hand.surface = there  # which is measured
+                to_camera = scene.to_camera(hand)
+                hand.surface, offset = pressed(hand.surface, scene.surface, person.allowed, share, to_camera)
+                scene.follow(hand, offset)
         displaced = _deformed(scene, hands, found)
         on_head = np.zeros(len(person.rest), np.float32)
         for hand in hands:
@@ -98,21 +98,23 @@ def _frame(row: Arrays, person: Person, sides: list[Side]) -> Arrays:
 def _deformed(scene: Scene, hands: list[Hand], found: Arrays) -> NDArray:
     """(V, 3) how the skin gives way to hands that press; one that is still in it then backs off."""
     pushing = [hand for hand in hands if hand.weight >= SURE]
-    person, displaced, surface = scene.person, np.zeros_like(scene.still), scene.surface
+    person, displaced = scene.person, np.zeros_like(scene.still)
     if pushing:
         surfaces = [hand.surface for hand in pushing]
-        displaced = given_way(person.flesh, scene.still, surface, surfaces, person.skin)[0].astype(float)
-    if displaced.any():
-        found["quality_pressed_mm"] = _millimetres(_deepest(surface, scene, hand) for hand in pushing)
-        surface = person.surface(scene.still + displaced)
-        for hand in pushing:
-            if _deepest(surface, scene, hand) > LEFT:
-                there, offset = pressed(hand.surface, surface, person.allowed, 0.0, scene.to_camera(hand))
-                scene.shift(hand, offset)
-                hand.surface = there
-    else:
+        displaced = given_way(person.flesh, scene.still, scene.surface, surfaces, person.skin)[0].astype(float)
+    if not displaced.any():
         person.skin.forget()
-    found["quality_penetration_mm"] = _millimetres(_deepest(surface, scene, hand) for hand in hands)
+        found["quality_penetration_mm"] = _millimetres(_deepest(scene, hand) for hand in hands)
+        return displaced
+    found["quality_pressed_mm"] = _millimetres(_deepest(scene, hand) for hand in pushing)
+    left = {hand.side: _still_in(scene, displaced, hand) for hand in hands}
+    for hand in pushing:
+        if left[hand.side] > LEFT:
+            deformed = person.surface(scene.still + displaced)
+            hand.surface, offset = pressed(hand.surface, deformed, person.allowed, 0.0, scene.to_camera(hand))
+            scene.follow(hand, offset)
+            left[hand.side] = _still_in(scene, displaced, hand)
+    found["quality_penetration_mm"] = _millimetres(left.values())
     return displaced
 
 
@@ -120,13 +122,23 @@ def _millimetres(depths: Iterable[float]) -> NDArray[np.float32]:
     return np.array(1000 * max(depths, default=0.0), np.float32)
 
 
-def _deepest(surface: Surface, scene: Scene, hand: Hand) -> float:
-    """Metres that a hand is in the head as it was, or as it is deformed."""
-    near = scene.surface.near(hand.surface)
-    nearest = near.nearest[near.nearest.distance < CLOSE]
-    if surface is not scene.surface:
-        nearest = surface.nearest(hand.vertices[near.chosen[near.nearest.distance < CLOSE]])
+def _deepest(scene: Scene, hand: Hand) -> float:
+    """Metres that a hand is in the head before it gives way."""
+    nearest = scene.surface.near(hand.surface).nearest
     return float(np.maximum(-nearest.distance[~nearest.on_cap], 0).max(initial=0.0))
+
+
+def _still_in(scene: Scene, displaced: NDArray, hand: Hand) -> float:
+    """And afterwards: measured against the skin around the hand."""
+    near = scene.surface.near(hand.surface)
+    points = hand.vertices[near.chosen[near.nearest.distance < CLOSE]]
+    if not len(points):
+        return 0.0
+    vertices, faces = scene.still + displaced, scene.surface.faces
+    around = ((vertices > points.min(0) - AROUND) & (vertices < points.max(0) + AROUND)).all(1)
+    skin = Surface(vertices, faces[around[faces].all(1)])
+    nearest = skin.nearest(points)
+    return float(np.maximum(-nearest.distance[~skin.at_border(nearest)], 0).max(initial=0.0))
 
 
 def _head_arrays(row: Arrays, scene: Scene, displaced: NDArray, contact: NDArray) -> Arrays:

@@ -79,11 +79,11 @@ class Scene:
         away = self.into(np.zeros((1, 3)))[0] - hand.vertices.mean(0)
         return away / np.linalg.norm(away)
 
-    def shift(self, hand: Hand, offset: NDArray) -> None:
-        """Move a hand by (3,) metres, as the head at rest sees them."""
+    def follow(self, hand: Hand, offset: NDArray) -> None:
+        """Let the rest of a hand follow its surface, which was moved by (3,) metres as the head at rest sees them."""
         hand.parameters = hand.parameters.copy()
         hand.parameters[3:6] += self.turn.apply(offset)
-        hand.surface, hand.joints = hand.surface.shifted(offset), hand.joints + offset
+        hand.joints = hand.joints + offset
 
 
 def hand_in(scene: Scene | None, row: Arrays, side: Side) -> Hand:

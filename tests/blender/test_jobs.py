@@ -327,6 +327,7 @@ def test_an_unexpected_error_does_not_hang_the_panel(
 def test_the_time_that_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     job = SimpleNamespace(fraction=0.25, cancelling=False)
     monkeypatch.setattr(jobs.state, "job", job)
+    monkeypatch.setattr(jobs.state, "done_before", None)
     monkeypatch.setattr(jobs.state, "began", time.monotonic() - 60)
     assert jobs.seconds_left() == pytest.approx(180, abs=1)
     job.fraction = 0.01
