@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from ..types import Side
 from .skinning import forward_kinematics, rotation_matrices, skin
-from .topology import rims
 
 ASSETS = Path(__file__).parent / "assets"
 SKIN, MOUTH, EYEBALL, EYE_CAVITY, TONGUE = range(5)
@@ -75,6 +74,8 @@ class HeadModel:
         """(F, 3) the faces that a hand can meet: skin, and between the lids a cone to the front of each eyeball; and
         the loops along which they are open, at neck and mouth. Within a cheek the lining of the mouth would be as near
         as the skin, and a finger in the mouth would seem to be outside."""
+        from .topology import rims  # needs scipy, which Blender lacks
+
         skin = self.faces[(self.part[self.faces] == SKIN).all(1)]
         fans, openings = [], []
         for rim in rims(skin):
