@@ -21,6 +21,7 @@ from typing import Any
 
 import bpy
 
+from ..dice_core.errors import DiceError
 from ..dice_core.result import store
 from ..dice_core.types import Capture, Crop, Progress, silent
 from . import batch_job, capture_job, jobs, preferences
@@ -36,7 +37,8 @@ from .scene.sequence import is_sequence, reset_sequence
 from .sequences import bake_frame, bake_range, capture_sequence, import_sequence, smooth_sequence
 
 __all__ = [
-    "add_expressions", "bake_frame", "bake_photo", "bake_range", "batch", "capture", "capture_sequence", "export_copy",
+    "DiceError", "add_expressions", "bake_frame", "bake_photo", "bake_range", "batch", "capture", "capture_sequence",
+    "export_copy",
     "fix_contact", "import_capture", "import_sequence", "kept", "parts", "project_photo", "remove", "reset", "rig",
     "save", "set_contact_threshold", "show_contact", "smooth_sequence",
 ]  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import signal
 import sys
 from pathlib import Path
 
@@ -30,13 +31,17 @@ def main(arguments: list[str]) -> int:
             options.wrong(reason)
     except SystemExit as stop:  # argparse has written its message
         return WRONG_USAGE if stop.code else 0
+    heeded = signal.signal(signal.SIGINT, signal.default_int_handler)  # Blender's own leaves Ctrl-C to nobody
     try:
         return options.run(options)
     except DiceError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
     except KeyboardInterrupt:
+        sys.stderr.write("Cancelled.\n")
         return Cancelled.exit_code
+    finally:
+        signal.signal(signal.SIGINT, heeded if heeded is not None else signal.SIG_DFL)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -63,7 +63,9 @@ class Client:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0)
+                | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+                start_new_session=True,  # Ctrl-C is for who asked: that one stops it
             )
         except OSError as error:  # of another processor, or forbidden
             raise NotInstalled(f"{python} cannot be started ({error.strerror}).", "Repair the runtime.") from error

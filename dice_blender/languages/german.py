@@ -514,7 +514,7 @@ TEXTS: dict[str, str] = {
     "Resume it (--resume), or choose another folder.": "Sie fortsetzen (--resume) oder einen anderen Ordner wählen.",
     "Capture it, or resume its capture.": "Sie erfassen oder ihre Erfassung fortsetzen.",
     "Choose one from 0 to 1.": "Einen Wert von 0 bis 1 wählen.",
-    "The first frame is 0; choose a later end.": "Das erste Bild ist 0; ein späteres Ende wählen.",
+    "The first frame is 0.": "Das erste Bild ist 0.",
     "Resume it as it was begun, or choose another folder.": "So fortsetzen, wie sie begonnen wurde, oder einen anderen Ordner wählen.",
     "Convert it to an MP4, or export it again.": "In ein MP4 umwandeln oder erneut exportieren.",
     "Choose a movie in which they are well lit and large enough.": "Einen Film wählen, in dem sie gut beleuchtet und groß genug sind.",

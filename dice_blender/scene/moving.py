@@ -160,7 +160,8 @@ def _pictures(paths: list[Path], owner: str) -> Footage:
     """Of these pictures; those that are missing are gaps."""
     kinds = {path.suffix.lower() for path in paths} - set(KINDS)
     if kinds:
-        raise MediaError(f"{owner} has {kinds.pop()} files, which cannot be captured.", "Convert them to PNG or JPEG.")
+        kind = kinds.pop() or "other"
+        raise MediaError(f"{owner} has {kind} files, which cannot be captured.", "Convert them to PNG or JPEG.")
     found = [str(path) if path.is_file() else "" for path in paths]
     if not any(found):
         raise MediaError(f"{owner} has no file {paths[0] if paths else ''} here.", FIND)

@@ -59,6 +59,18 @@ class Folder:
         """Whether no step has left anything."""
         return all(path.name.startswith(".") for pattern in ("*.npz", "*/*.npz") for path in self.path.glob(pattern))
 
+    @property
+    def foreign(self) -> str | None:
+        """Name of a file that is not of a sequence that has just begun; None when there is none."""
+        if not self.path.is_dir():
+            return None
+        names = (path.name for path in self.path.iterdir())
+        return next((name for name in names if name != FACTS and not name.startswith(".")), None)
+
+    def clear(self) -> None:
+        """Remove all that is in it, and the folder; as far as that is possible."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
     def note(self, **facts: Any) -> None:
         """Write facts beside those that are there."""
         with atomic(self.path / FACTS) as temporary:

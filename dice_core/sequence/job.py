@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from ..errors import DiceError
+from ..errors import DiceError, MediaError, NothingFound
 from ..files import sync
 from ..media.source import is_pictures, open_source
 from ..types import Crop, Progress, silent
@@ -76,6 +76,19 @@ def capture_sequence(
     """
     _check(settings.smoothing, start, end)
     folder = Folder(output)
+    fresh = not folder.facts and folder.foreign is None
+    try:
+        return _captured(folder, paths, settings, eyes, start, end, rate, resume, report, glimpses)
+    except (MediaError, NothingFound) as error:
+        if fresh and (folder.empty or isinstance(error, NothingFound)):
+            folder.clear()  # nothing in it is worth going on with
+        raise
+
+
+def _captured(
+    folder: Folder, paths: Sequence[str | Path], settings: Settings, eyes: EyesFor, start: int, end: int | None,
+    rate: float, resume: bool, report: Progress, glimpses: Glimpses | None,
+) -> Folder:  # fmt: skip
     with folder.locked():
         facts = folder.facts
         if facts and not facts["complete"] and folder.empty:
@@ -83,12 +96,15 @@ def capture_sequence(
         named = [os.path.abspath(path) if str(path) else "" for path in paths]
         asked = {"engine": settings.engine, "start": start, "end": end, "settings": _plain(settings)}
         if not facts:
+            if folder.foreign is not None:
+                raise DiceError(f"{folder.path} holds other files, as {folder.foreign}.", "Choose another folder.")
             source = open_source(named, rate)
             facts = asked | {"rate": source.rate, "count": None, "image_size": list(source.size), "complete": False,
                              "notes": [], "timings": {}}  # fmt: skip
             folder.note(**facts, source={"name": source.name, "paths": named, **source.fingerprint()})
         elif not resume:
-            raise DiceError(f"{output} holds a sequence already.", "Resume it (--resume), or choose another folder.")
+            asking = "Resume it (--resume), or choose another folder."
+            raise DiceError(f"{folder.path} holds a sequence already.", asking)
         else:
             _check_same(facts, asked, named, rate)
         if not facts["complete"]:
@@ -142,8 +158,10 @@ def _from_nothing(report: Progress) -> Progress:
 def _check(smoothing: float, start: int = 0, end: int | None = None) -> None:
     if not 0 <= smoothing <= 1:
         raise DiceError(f"A smoothing of {smoothing} is impossible.", "Choose one from 0 to 1.")
-    if start < 0 or (end is not None and end < start):
-        raise DiceError(f"There are no frames from {start} to {end}.", "The first frame is 0; choose a later end.")
+    if start < 0:
+        raise DiceError(f"There is no frame {start}.", "The first frame is 0.")
+    if end is not None and end < start:
+        raise DiceError(f"There are no frames from {start} to {end}.", "Choose a later end.")
 
 
 def _check_same(facts: dict[str, Any], asked: dict[str, Any], paths: list[str], rate: float) -> None:
@@ -232,7 +250,7 @@ def _finish(folder: Folder, steps: Steps) -> None:
     for left in folder.path.glob(CACHES):  # of a hand that the new movement lacks
         left.unlink()
     gaps = int(folder.together("seen", steps.count, ["gap"])["gap"].sum())
-    lost = [f"{gaps} frames could not be read; the last pose is held there."] if gaps else []
+    lost = [f"Frames that could not be read: {gaps}. The last pose is held there, hidden."] if gaps else []
     add_notes(folder, [*lost, *steps.notes()])
     sync(folder.path)  # the caches' names, before it is said that they are there
     static = folder.load("static")

@@ -232,8 +232,19 @@ def test_what_cannot_be_asked_for_leaves_nothing(pipeline, movie: Path, tmp_path
     assert not (tmp_path / "out").exists()
     with pytest.raises(MediaError, match="no frame 500"):
         pipeline.capture_sequence([movie], tmp_path / "out", Settings(), start=500)
+    assert not (tmp_path / "out").exists()
     with pytest.raises(NothingFound):  # a better range needs no other folder
         pipeline.capture_sequence([movie], tmp_path / "out", Settings(), end=2)
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "zero.mp4").touch()
+    with pytest.raises(MediaError):
+        pipeline.capture_sequence([tmp_path / "zero.mp4"], tmp_path / "out", Settings())
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").touch()
+    with pytest.raises(DiceError, match="holds other files, as notes.txt"):
+        pipeline.capture_sequence([movie], tmp_path / "mine", Settings())
+    assert (tmp_path / "mine" / "notes.txt").exists() and not (tmp_path / "mine" / "capture.json").exists()
 
 
 def test_what_never_began_leaves_nothing_behind(pipeline, movie: Path, folder: Path, tmp_path: Path) -> None:
@@ -431,7 +442,7 @@ def test_pictures_with_a_gap(command, sample: Path, tmp_path: Path) -> None:
     small.resize((100, 90)).save(tmp_path / "stills" / "shot.5.png")
     ran = command("capture", tmp_path / "stills", "-o", tmp_path / "out", "--rate", "10", "--smoothing", "0")
     assert ran.code == 0, ran.err
-    assert "frames: 6 at 10 a second" in ran.out and "note: 3 frames could not be read" in ran.out
+    assert "frames: 6 at 10 a second" in ran.out and "Frames that could not be read: 3." in ran.out
     sequence = Sequence.load(tmp_path / "out")
     assert list(sequence.seen("head")) == [True, True, False, False, False, True]
     assert json.loads((tmp_path / "out" / "capture.json").read_text())["settings"]["smoothing"] == 0

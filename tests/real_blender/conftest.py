@@ -46,11 +46,15 @@ def blender(user: Path) -> Blender:
     if not command:
         pytest.skip("REAL_BLENDER names no Blender")
 
-    def run(*arguments: object, runtime: Path | None = None, seconds: int = 300) -> subprocess.CompletedProcess:
+    def run(
+        *arguments: object, runtime: Path | None = None, seconds: int = 300, interrupt: float | None = None
+    ) -> subprocess.CompletedProcess:
         runtime = runtime or user / "no runtime"
         environment = os.environ | {"BLENDER_USER_RESOURCES": str(user), "DICE_RUNTIME": str(runtime)}
         environment["REAL_BLENDER_BIND"] = " ".join([environment.get("REAL_BLENDER_BIND", ""), *_needed(runtime)])
         words = [*shlex.split(command), *map(str, arguments)]
+        if interrupt:  # Ctrl-C, after so many seconds
+            words = ["timeout", "--preserve-status", "-s", "INT", str(interrupt), *words]
         return subprocess.run(words, capture_output=True, text=True, timeout=seconds, env=environment, cwd=ROOT)
 
     return run

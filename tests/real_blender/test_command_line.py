@@ -95,6 +95,16 @@ def test_exit_codes(
     assert not (tmp_path / "scene.blend").exists()
 
 
+def test_ctrl_c_cancels(
+    installed: Blender, fake_runtime: Path, picture: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """Blender keeps it to itself unless it is asked for; the capture process must not get it."""
+    output = tmp_path / "scene.blend"
+    done = installed(*CAPTURE, picture("slow.png"), "-o", output, runtime=fake_runtime, interrupt=8)
+    assert done.returncode == 130, done.stdout + done.stderr
+    assert "Cancelled." in done.stderr and "stopped" not in done.stderr and not output.exists()
+
+
 def test_wrong_usage_is_2(installed: Blender) -> None:
     done = installed(*CAPTURE)
     assert done.returncode == 2
