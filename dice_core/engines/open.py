@@ -73,7 +73,7 @@ class OpenEngine:
         self.solid = self.head.solid
         self.flesh = flesh_of(self.head)
         self.skin = self.flesh.skin
-        self.allowed = allowed_press(self.head)
+        self.allowed = allowed_press(self.head, self.head.solid)
 
     def capture(
         self, frame: Frame, hand: HandChoice, report: Progress, crop: Crop | None = None, face: int = 0

@@ -60,10 +60,10 @@ def flesh_of(model: HeadModel) -> Flesh:
     return Flesh(model.faces, model.part == SKIN, movable, model.softness)
 
 
-def allowed_press(model: HeadModel, faces: NDArray | None = None) -> NDArray:
-    """(F,) metres that each of some (F, 3) faces of the open head may be pressed in; of the solid ones without."""
+def allowed_press(model: HeadModel, faces: NDArray) -> NDArray:
+    """(F,) metres that each of some (F, 3) faces of the open head may be pressed in."""
     softness = np.where(model.part == SKIN, model.softness, 0.0)
-    return PRESS_FLOOR + PRESS_SOFT * softness[model.solid if faces is None else faces].mean(1)
+    return PRESS_FLOOR + PRESS_SOFT * softness[faces].mean(1)
 
 
 class Sheet:

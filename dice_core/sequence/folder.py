@@ -12,7 +12,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +68,16 @@ class Folder:
         return next((name for name in names if name != FACTS and not name.startswith(".")), None)
 
     def clear(self) -> None:
-        """Remove all that is in it, and the folder; as far as that is possible."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        """Remove what was made in a folder that held nothing before but perhaps hidden files, which stay; and the
+        folder when it is empty."""
+        for path in list(self.path.iterdir()):
+            if path.is_dir() and not path.name.startswith("."):
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.name == LOCK or not path.name.startswith("."):
+                with suppress(OSError):  # Windows removes no open file
+                    path.unlink()
+        with suppress(OSError):
+            self.path.rmdir()
 
     def note(self, **facts: Any) -> None:
         """Write facts beside those that are there."""

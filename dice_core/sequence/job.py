@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -76,20 +77,7 @@ def capture_sequence(
     """
     _check(settings.smoothing, start, end)
     folder = Folder(output)
-    fresh = not folder.facts and folder.foreign is None
-    try:
-        return _captured(folder, paths, settings, eyes, start, end, rate, resume, report, glimpses)
-    except (MediaError, NothingFound) as error:
-        if fresh and (folder.empty or isinstance(error, NothingFound)):
-            folder.clear()  # nothing in it is worth going on with
-        raise
-
-
-def _captured(
-    folder: Folder, paths: Sequence[str | Path], settings: Settings, eyes: EyesFor, start: int, end: int | None,
-    rate: float, resume: bool, report: Progress, glimpses: Glimpses | None,
-) -> Folder:  # fmt: skip
-    with folder.locked():
+    with folder.locked(), _leaving_nothing(folder):
         facts = folder.facts
         if facts and not facts["complete"] and folder.empty:
             facts = {}  # what never began does not count
@@ -112,6 +100,18 @@ def _captured(
             _look(folder, eyes, report, glimpses)
             _steps(folder, report)
     return folder
+
+
+@contextmanager
+def _leaving_nothing(folder: Folder) -> Iterator[None]:
+    """What fails before there is anything to go on with leaves a folder as it was."""
+    fresh = not folder.facts and folder.foreign is None
+    try:
+        yield
+    except (MediaError, NothingFound) as error:
+        if fresh and (folder.empty or isinstance(error, NothingFound)):
+            folder.clear()
+        raise
 
 
 def smooth_sequence(output: Path, smoothing: float, report: Progress = silent) -> Folder:
@@ -245,7 +245,8 @@ def _settle(folder: Folder) -> None:
 
 
 def _finish(folder: Folder, steps: Steps) -> None:
-    for cache in steps.caches(folder.load("static")):
+    static = folder.load("static")
+    for cache in steps.caches(static):
         cache.finish()
     for left in folder.path.glob(CACHES):  # of a hand that the new movement lacks
         left.unlink()
@@ -253,7 +254,6 @@ def _finish(folder: Folder, steps: Steps) -> None:
     lost = [f"Frames that could not be read: {gaps}. The last pose is held there, hidden."] if gaps else []
     add_notes(folder, [*lost, *steps.notes()])
     sync(folder.path)  # the caches' names, before it is said that they are there
-    static = folder.load("static")
     known = {key.removeprefix("params_"): value.tolist() for key, value in static.items() if key.startswith("params_")}
     folder.note(complete=True, identity=known)
 

@@ -130,7 +130,6 @@ class _Meter:
         picture = None if isinstance(item, Gap) else glimpse(item, calm)
         self.glimpses(position, self.total, self.count / (now - self.began), picture)
 
-
     def _calmed(self, second: float, row: Arrays) -> Arrays:
         """The row with its landmarks filtered as they come: what is shown does not tremble."""
         calm = dict(row)

@@ -13,7 +13,7 @@ from ..body.openbody import hand_model
 from ..body.openbones import hand_skeleton, head_skeleton
 from ..fit.head import POSE
 from ..interaction.contact import mutual_contact
-from ..interaction.deform import given_way
+from ..interaction.deform import deformation
 from ..interaction.distance import Surface
 from ..result.smooth import held
 from ..types import Side
@@ -101,7 +101,7 @@ def _deformed(scene: Scene, hands: list[Hand], found: Arrays) -> NDArray:
     person, displaced = scene.person, np.zeros_like(scene.still)
     if pushing:
         surfaces = [hand.surface for hand in pushing]
-        displaced = given_way(person.flesh, scene.still, scene.surface, surfaces, person.skin)[0].astype(float)
+        displaced = deformation(person.flesh, scene.still, scene.surface, surfaces, person.skin).astype(float)
     if not displaced.any():
         person.skin.forget()
         found["quality_penetration_mm"] = _millimetres(_deepest(scene, hand) for hand in hands)

@@ -236,6 +236,12 @@ def test_what_cannot_be_asked_for_leaves_nothing(pipeline, movie: Path, tmp_path
     with pytest.raises(NothingFound):  # a better range needs no other folder
         pipeline.capture_sequence([movie], tmp_path / "out", Settings(), end=2)
     assert not (tmp_path / "out").exists()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".mine").touch()
+    with pytest.raises(NothingFound):
+        pipeline.capture_sequence([movie], tmp_path / "out", Settings(), end=2)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [".mine"]
+    shutil.rmtree(tmp_path / "out")
     (tmp_path / "zero.mp4").touch()
     with pytest.raises(MediaError):
         pipeline.capture_sequence([tmp_path / "zero.mp4"], tmp_path / "out", Settings())
